@@ -1,0 +1,1 @@
+"""ClickHouse: engine, spool, commit, reading, migrations, sanity."""

@@ -1,0 +1,1 @@
+"""The established command line router."""
