@@ -1,0 +1,266 @@
+"""The engine by URL: `chdb:///path` (embedded) or `http(s)://host:port` (a server), through one driver.
+
+A driver client serves one call at a time, so every thread that talks to the store opens a `Handle` of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from harvester.store.errors import StoreError, StoreFault, sort_error
+
+Row = tuple[Any, ...]
+
+# One INSERT must become one part: a page is then stored whole or not at all.
+_WRITE_SETTINGS: dict[str, Any] = {
+    "async_insert": 0,
+    "max_insert_threads": 1,
+    "max_insert_block_size": 10_000_000,
+    "min_insert_block_size_rows": 10_000_000,
+    "min_insert_block_size_bytes": 4 << 30,
+    "max_partitions_per_insert_block": 1,
+}
+
+_EMBEDDED_OPTIONS: dict[str, Any] = {
+    "mark_cache_size": 256 << 20,
+    "max_server_memory_usage_to_ram_ratio": 0.6,
+}
+
+
+class Handle:
+    """One connection to the store, for one thread. Failures are `StoreError`."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @property
+    def server_version(self) -> str:
+        """The engine's version, for example `26.9.2.1`."""
+        return str(self._client.server_version)
+
+    def rows(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> list[Row]:
+        """The result of a reading statement, in memory. Parameters are bound by the engine: `{name:Type}`."""
+        return self.table(sql, parameters, settings)[1]
+
+    def table(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> tuple[tuple[str, ...], list[Row]]:
+        """As `rows`, with the column names in front."""
+        try:
+            result = self._client.query(
+                sql, parameters=dict(parameters) if parameters else None, settings=dict(settings or {})
+            )
+            return tuple(result.column_names), [tuple(row) for row in result.result_rows]
+        except Exception as error:
+            raise sort_error(error) from error
+
+    def value(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """The first column of the first row; None where there is no row."""
+        rows = self.rows(sql, parameters)
+        return rows[0][0] if rows else None
+
+    def run(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Execute a statement that returns nothing: DDL, `INSERT … SELECT`, `OPTIMIZE`."""
+        try:
+            self._client.command(
+                sql, parameters=dict(parameters) if parameters else None, settings=dict(settings or {})
+            )
+        except Exception as error:
+            raise sort_error(error) from error
+
+    def insert(self, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows as one block. `columns` maps names to ClickHouse types, in the order of the values."""
+        from clickhouse_connect.datatypes.registry import get_from_name
+
+        try:
+            self._client.insert(
+                table,
+                rows,
+                column_names=list(columns),
+                column_types=[get_from_name(name) for name in columns.values()],
+            )
+        except Exception as error:
+            raise sort_error(error) from error
+
+    def set_for_session(self, name: str, value: Any) -> None:
+        """A setting for all later statements of this handle."""
+        try:
+            self._client.set_client_setting(name, value)
+        except Exception as error:
+            raise sort_error(error) from error
+
+    def close(self) -> None:
+        """Give the connection back. Closing twice is harmless."""
+        with contextlib.suppress(Exception):
+            self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Engine:
+    """Where the store is and how to reach it. Opens handles; keeps none."""
+
+    def __init__(self, url: str, database: str, *, user: str = "", password: str = "") -> None:
+        """`url` is `chdb:///absolute/directory` or `http(s)://host[:port]`; it holds no credentials."""
+        self.url = url
+        self.database = database
+        self._user = user
+        self._password = password
+
+    def __repr__(self) -> str:
+        return f"Engine({self.url!r}, database={self.database!r})"
+
+    @property
+    def embedded_directory(self) -> Path | None:
+        """The engine's data directory; None for a server."""
+        parts = urlsplit(self.url)
+        return Path(parts.path) if parts.scheme == "chdb" else None
+
+    def open(self, *, writes: bool = True) -> Handle:
+        """A handle with the database in force; it must exist (`create_database`).
+
+        Raises:
+            StoreError: unreachable, refused, held by another process, or the database is missing.
+        """
+        handle = self._connect(_WRITE_SETTINGS if writes else {}, self.database)
+        if self.embedded_directory is not None:
+            try:
+                handle.run(f"USE {quote_name(self.database)}")
+            except StoreError:
+                handle.close()
+                raise
+        return handle
+
+    def open_read_only(self, limits: Mapping[str, Any] | None = None) -> Handle:
+        """A handle on which the engine itself refuses writes; `limits` are set before the door closes.
+
+        `readonly=1` alone does not stop `INTO OUTFILE`, `KILL QUERY` or (embedded) a second statement in the
+        same text: whoever runs an operator's SQL also passes it through an allow-list.
+        """
+        handle = self._connect(dict(limits or {}), self.database)
+        if self.embedded_directory is not None:
+            handle.run(f"USE {quote_name(self.database)}")
+        handle.set_for_session("readonly", 1)
+        return handle
+
+    def create_database(self) -> None:
+        """Create the database where it is missing."""
+        with self._connect({}, None) as handle:
+            handle.run(f"CREATE DATABASE IF NOT EXISTS {quote_name(self.database)}")
+
+    def database_exists(self) -> bool:
+        """Whether the database is there; raises `StoreError` only where the store itself cannot be asked."""
+        with self._connect({}, None) as handle:
+            return bool(
+                handle.value(
+                    "SELECT count() FROM system.databases WHERE name = {name:String}", {"name": self.database}
+                )
+            )
+
+    def _connect(self, settings: Mapping[str, Any], database: str | None) -> Handle:
+        directory = self.embedded_directory
+        if directory is not None:
+            return self._connect_embedded(directory, settings)
+        import clickhouse_connect
+
+        try:
+            client = clickhouse_connect.get_client(
+                dsn=self.url,
+                username=self._user or None,
+                password=self._password,
+                database=database or "",
+                settings=dict(settings),
+                autogenerate_session_id=False,
+                send_receive_timeout=300,
+                connect_timeout=10,
+            )
+        except Exception as error:
+            raise sort_error(error) from error
+        return Handle(client)
+
+    @staticmethod
+    def _connect_embedded(directory: Path, settings: Mapping[str, Any]) -> Handle:
+        try:
+            from chdb import _chdb
+        except ImportError as error:
+            raise StoreError(
+                StoreFault.OTHER,
+                "The embedded engine is not installed. Install it with: pip install 'poe-ledger[embedded]', "
+                "or name a server in POE_CLICKHOUSE_URL.",
+            ) from error
+        import clickhouse_connect
+
+        holder = holder_of(directory)
+        if holder is not None and holder != os.getpid():
+            raise _held(directory, holder)
+        # The engine's own signal handlers swallow Ctrl-Z and can hang a dying process.
+        _chdb.set_signal_handlers_enabled(False)
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            client = clickhouse_connect.get_client(
+                interface="chdb", path=str(directory), chdb_options=_EMBEDDED_OPTIONS, settings=dict(settings)
+            )
+        except Exception as error:
+            holder = holder_of(directory)
+            if holder is not None and holder != os.getpid():
+                raise _held(directory, holder) from error
+            raise sort_error(error) from error
+        return Handle(client)
+
+
+def _held(directory: Path, holder: int) -> StoreError:
+    return StoreError(StoreFault.HELD, f"The embedded store {directory} is in use by process {holder}.")
+
+
+def holder_of(directory: Path) -> int | None:
+    """The process id that the engine wrote into the `status` file of its directory; None where none lives."""
+    try:
+        text = (directory / "status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "PID" and value.strip().isdigit():
+            pid = int(value)
+            return pid if _alive(pid) else None
+    return None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def quote_name(name: str) -> str:
+    """An identifier for SQL text, whatever characters it holds."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"

@@ -1,0 +1,135 @@
+"""What can go wrong with ClickHouse, sorted by what it means for the harvest and what to do."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+_CODE = re.compile(r"Code:\s*(\d+)|code[: ]+(\d+)", re.IGNORECASE)
+
+
+class StoreFault(StrEnum):
+    """The kinds of store failure that are told apart."""
+
+    UNREACHABLE = "unreachable"
+    HELD = "held by another process"
+    CREDENTIALS = "credentials refused"
+    NOT_ALLOWED = "not allowed"
+    NO_DATABASE = "database missing"
+    NO_TABLE = "table missing"
+    DISK_FULL = "disk full"
+    MEMORY = "memory limit"
+    TOO_MANY_PARTS = "too many parts"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    PROOF = "count proof failed"
+    SYNTAX = "syntax"
+    OTHER = "other"
+
+
+_BY_CODE: dict[int, StoreFault] = {
+    47: StoreFault.SYNTAX,
+    60: StoreFault.NO_TABLE,
+    62: StoreFault.SYNTAX,
+    76: StoreFault.HELD,
+    81: StoreFault.NO_DATABASE,
+    159: StoreFault.TIMEOUT,
+    160: StoreFault.TIMEOUT,
+    164: StoreFault.NOT_ALLOWED,
+    192: StoreFault.CREDENTIALS,
+    193: StoreFault.CREDENTIALS,
+    194: StoreFault.CREDENTIALS,
+    209: StoreFault.UNREACHABLE,
+    210: StoreFault.UNREACHABLE,
+    241: StoreFault.MEMORY,
+    242: StoreFault.NOT_ALLOWED,
+    243: StoreFault.DISK_FULL,
+    252: StoreFault.TOO_MANY_PARTS,
+    279: StoreFault.UNREACHABLE,
+    319: StoreFault.TIMEOUT,
+    394: StoreFault.CANCELLED,
+    395: StoreFault.PROOF,
+    425: StoreFault.UNREACHABLE,
+    497: StoreFault.NOT_ALLOWED,
+    516: StoreFault.CREDENTIALS,
+}
+
+_HINTS: dict[StoreFault, str] = {
+    StoreFault.UNREACHABLE: "Check that the server runs and that POE_CLICKHOUSE_URL names it.",
+    StoreFault.HELD: "Stop the other process, or point POE_CLICKHOUSE_URL at another directory.",
+    StoreFault.CREDENTIALS: "Check POE_CLICKHOUSE_USER and POE_CLICKHOUSE_PASSWORD (aliases CH_USER, CH_PASSWORD).",
+    StoreFault.NOT_ALLOWED: "The ClickHouse user needs rights to read, insert, create and alter in this database.",
+    StoreFault.NO_DATABASE: "Run: poe-ledger --headless migrate --apply",
+    StoreFault.NO_TABLE: "Run: poe-ledger --headless migrate --status",
+    StoreFault.DISK_FULL: "Free disk space; nothing is dropped meanwhile.",
+    StoreFault.MEMORY: "Give ClickHouse more memory, or wait for other queries to end.",
+    StoreFault.TOO_MANY_PARTS: "Merges are behind; the harvest waits for them.",
+    StoreFault.TIMEOUT: "The statement took too long; its outcome is looked up before it is repeated.",
+}
+
+_RETRYABLE = frozenset(
+    {
+        StoreFault.UNREACHABLE,
+        StoreFault.DISK_FULL,
+        StoreFault.MEMORY,
+        StoreFault.TOO_MANY_PARTS,
+        StoreFault.TIMEOUT,
+        StoreFault.CANCELLED,
+    }
+)
+
+
+class StoreError(Exception):
+    """A store failure: `fault` says what kind, `hint` what to do, `retryable` whether waiting can mend it."""
+
+    def __init__(self, fault: StoreFault, message: str, *, code: int | None = None) -> None:
+        super().__init__(message)
+        self.fault = fault
+        self.code = code
+
+    @property
+    def hint(self) -> str:
+        """What the operator can do; empty where there is nothing to say."""
+        return _HINTS.get(self.fault, "")
+
+    @property
+    def retryable(self) -> bool:
+        """True where the same statement may succeed later without anybody's help."""
+        return self.fault in _RETRYABLE
+
+
+def sort_error(error: Exception) -> StoreError:
+    """Any exception of the driver as a `StoreError`: by ClickHouse's code, else by where it came from."""
+    if isinstance(error, StoreError):
+        return error
+    text = _first_lines(str(error))
+    code = getattr(error, "code", None)
+    if not isinstance(code, int) or code <= 0:
+        found = _CODE.search(text)
+        code = int(found.group(1) or found.group(2)) if found else None
+    if code is not None and code in _BY_CODE:
+        return StoreError(_BY_CODE[code], text, code=code)
+    if code is not None:
+        return StoreError(StoreFault.OTHER, text, code=code)
+    if isinstance(error, (OSError, TimeoutError)) or _looks_like_network(error):
+        return StoreError(StoreFault.UNREACHABLE, text or type(error).__name__)
+    return StoreError(StoreFault.OTHER, text or type(error).__name__)
+
+
+def _looks_like_network(error: Exception) -> bool:
+    """The HTTP driver wraps refused, reset and timed-out connections in errors without a code."""
+    cause: BaseException | None = error
+    while cause is not None:
+        module = type(cause).__module__
+        if module.startswith(("urllib3", "http.client", "ssl", "socket")) or isinstance(cause, OSError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return isinstance(error, ClickHouseError) and "HTTPDriver" in str(error)
+
+
+def _first_lines(text: str, limit: int = 2000) -> str:
+    """Engine messages without the tail of stack frames and version, cut to a readable length."""
+    text = text.split("\nStack trace")[0].strip()
+    return text if len(text) <= limit else text[: limit - 1] + "…"
