@@ -113,34 +113,9 @@ class RequestRecord:
     """Empty, or cause in words; never holds a secret or a body."""
 
 
-class DeadLetterKind(StrEnum):
-    """What was set aside, as recorded in `bronze_dead_letters.kind`."""
-
-    RECORD = "record"
-    """One record of a page: the rest of the page is derived."""
-    PAGE = "page"
-    """A whole body that is no page."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """Bytes that could not be derived, kept whole with the reason."""
-
-    kind: DeadLetterKind
-    position: int
-    """Index of the record in its page as stored; 0 for a page."""
-    offset: int
-    """Byte offset of the record in the stored body; 0 for a page."""
-    reason: str
-    body: bytes
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An answer that is a page: proved readable at the door, not yet stored.
-
-    `body` is what goes to bronze: the bytes as they came, or without the records a league filter left out.
-    """
+    """An answer that moves a queue on: proved readable at the door, or given up on with a reason."""
 
     queue: Queue
     change_id: str
@@ -149,10 +124,11 @@ class Page:
     fetched_at: float
     """When the last byte had arrived."""
     body: bytes
-    league_filter: tuple[str, ...] = ()
-    """Sorted; empty means all leagues."""
+    """The bytes as they came (decompressed)."""
     http_status: int = 200
     response_ms: float = 0.0
+    rejected: str = ""
+    """Why the whole body is a dead letter; empty for a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +146,8 @@ class CheckpointStatus(StrEnum):
     PAGE = "page"
     CAUGHT_UP = "caught_up"
     """The end of the stream was confirmed; no page came."""
+    DEAD_LETTER = "dead_letter"
+    """A body that is no page was set aside, and the stream went on behind it."""
 
 
 @dataclass(frozen=True, slots=True)

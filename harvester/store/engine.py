@@ -25,6 +25,8 @@ _WRITE_SETTINGS: dict[str, Any] = {
     "min_insert_block_size_rows": 10_000_000,
     "min_insert_block_size_bytes": 4 << 30,
     "max_partitions_per_insert_block": 1,
+    # Merging expressions of the derivation costs more planning time than it saves at run time.
+    "query_plan_merge_expressions": 0,
 }
 
 _EMBEDDED_OPTIONS: dict[str, Any] = {

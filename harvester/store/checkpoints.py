@@ -1,0 +1,61 @@
+"""How far each queue has come, as the store knows it."""
+
+from __future__ import annotations
+
+from harvester.clock import utc
+from harvester.model import Checkpoint, CheckpointStatus, Queue
+from harvester.store.engine import Handle
+
+_COLUMNS = {
+    "queue_key": "LowCardinality(String)",
+    "seq": "UInt64",
+    "last_cursor_id": "String",
+    "next_cursor_id": "String",
+    "retrieved_at": "DateTime64(3, 'UTC')",
+    "status": "LowCardinality(String)",
+    "http_status": "UInt16",
+    "response_ms": "Float32",
+    "committed_at": "DateTime64(3, 'UTC')",
+}
+
+
+def write_checkpoint(handle: Handle, checkpoint: Checkpoint, now: float) -> None:
+    """Add a checkpoint row; `now` is when every layer held the page."""
+    row = (
+        checkpoint.queue_key,
+        checkpoint.seq,
+        checkpoint.last_cursor_id,
+        checkpoint.next_cursor_id,
+        utc(checkpoint.retrieved_at),
+        checkpoint.status.value,
+        checkpoint.http_status,
+        checkpoint.response_ms,
+        utc(now),
+    )
+    handle.insert("bronze_ingest_checkpoints", _COLUMNS, [row])
+
+
+def last_page_checkpoint(handle: Handle, queue: Queue) -> Checkpoint | None:
+    """The checkpoint of the newest committed page; None on a new store."""
+    rows = handle.rows(
+        "SELECT seq, last_cursor_id, next_cursor_id, toUnixTimestamp64Milli(retrieved_at) / 1000, status,"
+        " http_status, response_ms FROM bronze_ingest_checkpoints"
+        " WHERE queue_key = {queue:String} AND status != 'caught_up' ORDER BY seq DESC LIMIT 1",
+        {"queue": queue.key},
+    )
+    if not rows:
+        return None
+    seq, last, following, retrieved_at, status, http_status, response_ms = rows[0]
+    return Checkpoint(
+        queue.key, seq, last, following, retrieved_at, CheckpointStatus(status), http_status, response_ms
+    )
+
+
+def cursor_of_page(handle: Handle, queue: Queue, seq: int) -> str | None:
+    """The cursor that the committed page `seq` was asked with; None where that page is not committed."""
+    rows = handle.rows(
+        "SELECT last_cursor_id FROM bronze_ingest_checkpoints"
+        " WHERE queue_key = {queue:String} AND seq = {seq:UInt64} AND status != 'caught_up'",
+        {"queue": queue.key, "seq": seq},
+    )
+    return str(rows[0][0]) if rows else None

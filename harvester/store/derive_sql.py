@@ -1,0 +1,77 @@
+"""The SQL that turns pages into silver, read from `schema/derive/` and put together once.
+
+The files are the truth and are meant to be read; `${name}` stands for another file or for a list made here.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from string import Template
+
+from harvester.store.schema_files import schema_directory
+
+
+@cache
+def derivation(name: str) -> str:
+    """The statement `schema/derive/{name}.sql`, complete. Parameters: `realm` String, `seq` UInt64."""
+    return _Fragments().text(name)
+
+
+class _Fragments:
+    """Substitutes `${…}` in the files, each file loaded when it is first named."""
+
+    def __init__(self) -> None:
+        words = currency_words()
+        self._made = {
+            "words": _sql_list([*words, *_NO_CURRENCIES]),
+            "slugs": _sql_list([*words.values(), *("" for _ in _NO_CURRENCIES)]),
+            "number": _in_sql(r"([0-9]*[1-9][0-9]*\.?[0-9]*|[0-9]*\.[0-9]*[1-9][0-9]*)"),
+            "word": _in_sql(r'[^\s,;|()\[\]{}<>"~]*\pL(?:[^\s,;|()\[\]{}<>"~]*[^\s,;|()\[\]{}<>"~.!?:])?'),
+            "long_names": _alternatives([word for word in words if not re.fullmatch(r"[a-z0-9-]+", word)]),
+            **{f"mods_{kind}": _mods(f"{kind}Mods") for kind in _MOD_KINDS},
+        }
+
+    def text(self, name: str) -> str:
+        return Template((schema_directory() / "derive" / f"{name}.sql").read_text("utf-8")).substitute(self)
+
+    def __getitem__(self, name: str) -> str:
+        return self._made[name] if name in self._made else self.text(name)
+
+
+_NO_CURRENCIES = ("offer", "offers")
+_MOD_KINDS = ("implicit", "explicit", "crafted", "enchant", "fractured")
+
+
+def _mods(column: str) -> str:
+    """Mods are strings up to 3.28 and objects with a description since; a plain string is kept as it is."""
+    return f"arrayMap(m -> if(startsWith(m, '{{'), JSONExtractString(m, 'description'), m), {column})"
+
+
+@cache
+def currency_words() -> dict[str, str]:
+    """Every word by which a note may name a currency, to the slug of the trade site."""
+    words: dict[str, str] = {}
+    for line in (schema_directory() / "currency_words.tsv").read_text("utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        slug, _, others = line.partition("\t")
+        for word in (slug, *others.split(",")):
+            words[word.strip()] = slug
+    return words
+
+
+def _alternatives(names: list[str]) -> str:
+    """A pattern for names of more than one word, the longest first, that ends where the name ends."""
+    ordered = sorted(names, key=len, reverse=True)
+    return _in_sql("(?:" + "|".join(re.escape(name).replace(r"\ ", " ") for name in ordered) + r")\b")
+
+
+def _in_sql(pattern: str) -> str:
+    """A pattern as it stands inside a SQL string."""
+    return pattern.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _sql_list(values: list[str]) -> str:
+    quoted = ", ".join("'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'" for value in values)
+    return f"[{quoted}]"

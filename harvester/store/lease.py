@@ -1,0 +1,37 @@
+"""One process a queue: an operating-system lock on the queue's spool folder, freed by the system when we die."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class LeaseTaken(Exception):  # noqa: N818
+    """Another process runs this queue; the message names it."""
+
+
+class Lease:
+    """Held from construction until `release`; a killed process holds nothing."""
+
+    def __init__(self, directory: Path, owner: str) -> None:
+        """`owner` is what the message of a second taker says beside our process id.
+
+        Raises:
+            LeaseTaken: somebody else holds it.
+        """
+        self._descriptor = os.open(directory / "lease", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(self._descriptor, 200).decode("utf-8", "replace").strip()
+            os.close(self._descriptor)
+            raise LeaseTaken(f"{owner} is already run by {holder or 'another process'}.") from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"process {os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let go. Releasing twice is harmless."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -1,0 +1,141 @@
+"""The spool: pages safe on disk before the store has them.
+
+One file a page, named by its place in the queue: a line of JSON, then the body compressed. A page is written before
+its cursor may advance and removed after its checkpoint stands, so that whatever dies in between is repeated from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import msgspec
+import zstandard
+
+from harvester.model import Page, Queue, SpooledPage
+from harvester.store.files import sync_directory, write_durably
+
+_NAME = re.compile(r"(\d{12})\.page")
+_MAGIC = b"poe-ledger page 1\n"
+
+
+class SpoolFull(Exception):  # noqa: N818 - a state that ends by itself, not a fault
+    """The byte budget of the spool is used up; the harvest waits until the store has taken pages."""
+
+
+class DamagedPage(Exception):  # noqa: N818
+    """A spool file that is not what was written; `path` names it."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path.name}: {reason}")
+        self.path = path
+
+
+class _Header(msgspec.Struct, frozen=True):
+    seq: int
+    change_id: str
+    next_change_id: str
+    fetched_at: float
+    http_status: int
+    response_ms: float
+    rejected: str
+    body_length: int
+    body_sha256: str
+
+
+class Spool:
+    """The pages of one queue that the store has not confirmed. One process at a time (`lease.Lease`)."""
+
+    def __init__(self, directory: Path, queue: Queue) -> None:
+        """`directory` is the spool of all queues; this queue's folder in it is created."""
+        self.directory = directory / queue.key.replace(":", "_")
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._queue = queue
+        for torn in self.directory.glob("*.tmp"):
+            torn.unlink(missing_ok=True)
+        self._sizes = {
+            int(found.group(1)): path.stat().st_size
+            for path in self.directory.iterdir()
+            if (found := _NAME.fullmatch(path.name))
+        }
+
+    @property
+    def sequences(self) -> list[int]:
+        """The seqs of the pages that wait, in order."""
+        return sorted(self._sizes)
+
+    @property
+    def total_bytes(self) -> int:
+        """What the waiting pages take on disk."""
+        return sum(self._sizes.values())
+
+    def put(self, spooled: SpooledPage) -> None:
+        """Make a page safe. When this returns, no crash loses it.
+
+        Raises `OSError` where the disk refuses; then nothing of the page remains.
+        """
+        page = spooled.page
+        header = _Header(
+            seq=spooled.seq,
+            change_id=page.change_id,
+            next_change_id=page.next_change_id,
+            fetched_at=page.fetched_at,
+            http_status=page.http_status,
+            response_ms=page.response_ms,
+            rejected=page.rejected,
+            body_length=len(page.body),
+            body_sha256=hashlib.sha256(page.body).hexdigest(),
+        )
+        data = b"".join(
+            (_MAGIC, msgspec.json.encode(header), b"\n", zstandard.ZstdCompressor(level=1).compress(page.body))
+        )
+        write_durably(self._path(spooled.seq), data)
+        self._sizes[spooled.seq] = len(data)
+
+    def get(self, seq: int) -> SpooledPage:
+        """Read a page back.
+
+        Raises:
+            DamagedPage: the file is torn or altered.
+        """
+        path = self._path(seq)
+        try:
+            data = path.read_bytes()
+            magic, line, compressed = data.split(b"\n", 2)
+            header = msgspec.json.decode(line, type=_Header)
+            body = zstandard.ZstdDecompressor().decompress(compressed, max_output_size=header.body_length)
+        except (OSError, ValueError, msgspec.MsgspecError, zstandard.ZstdError) as error:
+            raise DamagedPage(path, str(error)) from error
+        if magic + b"\n" != _MAGIC or header.seq != seq:
+            raise DamagedPage(path, "not a page of this place")
+        if hashlib.sha256(body).hexdigest() != header.body_sha256:
+            raise DamagedPage(path, "the checksum does not fit")
+        page = Page(
+            queue=self._queue,
+            change_id=header.change_id,
+            next_change_id=header.next_change_id,
+            fetched_at=header.fetched_at,
+            body=body,
+            http_status=header.http_status,
+            response_ms=header.response_ms,
+            rejected=header.rejected,
+        )
+        return SpooledPage(seq, page)
+
+    def remove(self, seq: int) -> None:
+        """Forget a page that the store has confirmed. Forgetting twice is harmless."""
+        self._path(seq).unlink(missing_ok=True)
+        self._sizes.pop(seq, None)
+
+    def set_aside(self, seq: int) -> Path:
+        """Take a page out of the order without losing its bytes; returns where they are."""
+        path = self._path(seq)
+        aside = path.with_suffix(".damaged")
+        path.replace(aside)
+        sync_directory(self.directory)
+        self._sizes.pop(seq, None)
+        return aside
+
+    def _path(self, seq: int) -> Path:
+        return self.directory / f"{seq:012d}.page"

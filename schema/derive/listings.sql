@@ -1,0 +1,37 @@
+-- The content of every listed stash of the page, written whole. Not visible before the stash state names the page.
+INSERT INTO silver_listings
+    (realm, stash_id, item_id, seq, change, stash_key, item_key, content, first_seen, league, name, type_line,
+     base_type, rarity, ilvl, stack_size, identified, corrupted, x, y, inventory_id, note, price_kind, price_amount,
+     price_lot, price_currency, implicit_mods, explicit_mods, crafted_mods, enchant_mods, fractured_mods, properties,
+     sockets, influences)
+SELECT
+    {realm:String}, item.stash_id, item.item_id, {seq:UInt64},
+    multiIf(previous.item_key = 0, 'new', previous.content != item.content, 'changed', 'same'),
+    sipHash64(item.stash_id), item.item_key, item.content,
+    multiIf(
+        previous.item_key != 0, previous.first_seen,
+        home.item_key != 0, least(home.first_seen, item.fetched_at),
+        item.fetched_at),
+    item.league, item.name, item.type_line, item.base_type, item.rarity, item.ilvl, item.stack_size, item.identified,
+    item.corrupted, item.x, item.y, item.inventory_id, item.note, item.price_kind, item.price_amount, item.price_lot,
+    item.price_currency, item.implicit_mods, item.explicit_mods, item.crafted_mods, item.enchant_mods,
+    item.fractured_mods, item.properties, item.sockets, item.influences
+FROM (${page_items}) AS item
+LEFT ANY JOIN (${previous}) AS previous ON previous.item_key = item.item_key
+LEFT ANY JOIN
+(
+    SELECT sipHash64(stash_id, item_id) AS item_key, first_seen
+    FROM silver_item_homes
+    WHERE realm = {realm:String} AND item_id IN
+    (
+        SELECT pair.2
+        FROM
+        (
+            SELECT arrayJoin(arrayFlatten(arrayMap(
+                s -> arrayMap(i -> (sipHash64(s.id, i.id), i.id), s.items),
+                JSONExtract(text, 'stashes', 'Array(Tuple(id String, items Array(Tuple(id String))))')))) AS pair
+            FROM (${page_text})
+        )
+        WHERE pair.2 != '' AND pair.1 NOT IN (SELECT item_key FROM (${previous}))
+    )
+) AS home ON home.item_key = item.item_key

@@ -1,0 +1,31 @@
+-- The stash records of the page that count, their items typed. Fails (395) unless the engine reads as many records
+-- and items as the door counted.
+SELECT
+    record, fetched_at, stash.1 AS stash_id, stash.2 AS public, stash.3 AS stash_name, stash.4 AS stash_league,
+    stash.5 AS items
+FROM
+(
+    SELECT
+        fetched_at, expected_stashes, expected_items,
+        JSONExtract(text, 'stashes', 'Array(Tuple(
+            id String, public Bool, stash String, league String,
+            items Array(Tuple(
+                id String, league String, name String, typeLine String, baseType String, rarity String,
+                frameType Nullable(Int32), frameTypeId String, ilvl Int32, stackSize UInt64,
+                identified Bool, corrupted Bool, x Nullable(Int32), y Nullable(Int32), inventoryId String,
+                note String, forum_note String,
+                implicitMods Array(String), explicitMods Array(String), craftedMods Array(String),
+                enchantMods Array(String), fracturedMods Array(String),
+                properties Array(Tuple(name String, values Array(Array(String)))),
+                sockets Array(Tuple(group UInt8, attr String, sColour String)),
+                influences Map(String, Bool), shaper Bool, elder Bool))))') AS stashes
+    FROM (${page_text})
+    WHERE throwIf(
+        arrayCount(s -> s.1 != '', stashes) != expected_stashes
+            OR arraySum(s -> length(s.5), stashes) != expected_items,
+        'count proof: the engine did not read what the door counted') = 0
+)
+ARRAY JOIN stashes AS stash, arrayEnumerate(stashes) AS record
+WHERE stash.1 != ''
+ORDER BY record DESC
+LIMIT 1 BY stash_id
