@@ -51,10 +51,12 @@ def empty_engine(engine_directory: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def engine(empty_engine: Engine) -> Engine:
+def engine(empty_engine: Engine) -> Iterator[Engine]:
     """An engine with a fresh, empty database."""
     empty_engine.create_database()
-    return empty_engine
+    # The engine stops with its last handle and takes a while to start again.
+    with empty_engine.open(writes=False):
+        yield empty_engine
 
 
 @pytest.fixture

@@ -514,7 +514,7 @@ def test_bad_override_names_the_option(options: dict[str, list[str]], name: str)
     with pytest.raises(SettingsError) as caught:
         load().with_overrides(**options)  # type: ignore[arg-type]
     assert [problem.variable for problem in caught.value.problems] == [name]
-    assert "POE_" not in caught.value.problems[0].variable
+    assert caught.value.__context__ is None
 
 
 def test_demo_ignores_what_names_a_place_or_a_client(tmp_path: Path) -> None:

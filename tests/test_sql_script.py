@@ -142,6 +142,11 @@ def test_token_checksum_ignores_comments_and_layout_only() -> None:
     )
     assert read_script("SELECT 1, 'a  b'; SELECT 2").token_checksum != script.token_checksum
     assert read_script("SELECT 1, 'a b' SELECT 2").token_checksum != script.token_checksum
+    plain, commented = (
+        read_script("RENAME TABLE a TO b"),
+        read_script("RENAME TABLE a /* old */\n TO b -- new"),
+    )
+    assert plain.token_checksum == commented.token_checksum
     assert raw_checksum(b"a") != raw_checksum(b"a ")
 
 

@@ -89,6 +89,16 @@ class BadBody(ApiError):
     outcome = Outcome.BAD_BODY
 
 
+class CredentialsRefused(ApiError):
+    """The operator's OAuth client is missing, wrong or not allowed: nothing to retry until it is mended."""
+
+    outcome = Outcome.REFUSED
+
+
+class TokenUnavailable(ApiError):
+    """No access token at present (network, 5xx, rate limit, odd answer). Ask again later."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerHead:
     """What is needed of an answer to judge it."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 
 from harvester.api.window import Hit, RoundTrips, Window
 from harvester.model import Limits, Rule, Triplet
@@ -34,7 +35,10 @@ _RESTART_DOUBT = 5.0
 
 
 class Pace:
-    """The limits of one policy, our own hits, and what others use. Times are monotonic seconds."""
+    """The limits of one policy, our own hits, and what others use. Times are monotonic seconds.
+
+    The questions change nothing and may be asked from another thread, for a screen.
+    """
 
     def __init__(self, base_margin: float = BASE_MARGIN) -> None:
         self._base_margin = base_margin
@@ -53,11 +57,11 @@ class Pace:
 
     def earliest(self, now: float) -> float:
         """When the next request may leave; infinity when only an answer can make room."""
-        self._forget(now)
         at = max(now, self._blocked_until, self._not_before, self._last_departure + self.spacing(now))
         discount = self._trips.discount()
+        hits = tuple(self._hits)
         for window in self._windows:
-            at = max(at, window.room_at(self._hits, discount))
+            at = max(at, window.room_at(hits, discount))
         return at
 
     def spacing(self, now: float) -> float:
@@ -79,21 +83,20 @@ class Pace:
     @property
     def in_flight(self) -> int:
         """Requests granted or sent whose headers have not come."""
-        return sum(hit.settled_at is None for hit in self._hits)
+        return sum(hit.settled_at is None for hit in tuple(self._hits))
 
     def usage(self, now: float) -> tuple[Rule, ...]:
         """The rules, with `used` as we must count it now: our live hits and the neighbours seen."""
         discount = self._trips.discount()
-        left = max(0.0, self._blocked_until - now)
-        windows = iter(self._windows)
+        left = math.ceil(max(0.0, self._blocked_until - now))
+        hits, windows = tuple(self._hits), {window.key: window for window in self._windows}
         rules = []
         for rule in self.rules:
             triplets = []
             for triplet in rule.triplets:
-                used = next(windows).live(self._hits, discount, now)
-                triplets.append(
-                    Triplet(triplet.hits, triplet.period, triplet.restriction, used, math.ceil(left))
-                )
+                window = windows.get((rule.name, triplet.hits, triplet.period))
+                used = None if window is None else window.live(hits, discount, now)
+                triplets.append(replace(triplet, used=used, active_restriction=left))
             rules.append(Rule(rule.name, tuple(triplets)))
         return tuple(rules)
 
@@ -101,6 +104,7 @@ class Pace:
 
     def grant(self, now: float) -> Hit:
         """Hand out a slot: from now on it counts as a request that may arrive at any time."""
+        self._forget(now)
         hit = Hit(granted_at=now)
         self._hits.append(hit)
         self._last_departure = max(self._last_departure, now)
@@ -147,11 +151,10 @@ class Pace:
         """
         if not self._same_shape(rules):
             known = {window.key: window for window in self._windows}
-            self._windows = []
-            for rule in rules:
-                for triplet in rule.triplets:
-                    key = (rule.name, triplet.hits, triplet.period)
-                    self._windows.append(known.pop(key) if key in known else Window(key, self._base_margin))
+            keys = [(rule.name, triplet.hits, triplet.period) for rule in rules for triplet in rule.triplets]
+            self._windows = [
+                known.pop(key) if key in known else Window(key, self._base_margin) for key in keys
+            ]
         self.rules = rules
 
     def resume(self, rules: tuple[Rule, ...], blocked_until: float, now: float) -> None:

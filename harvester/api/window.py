@@ -128,8 +128,10 @@ class Window:
                 surely += other.answered and arrived_by <= sent_at and in_window
         if used > possibly:
             self._suspicious_until = settled_at + max(SUSPICION, 2 * self.period)
-        # A hit at the window's edge may be ours or a neighbour's: with neighbours about, take the worse.
-        ours = surely if settled_at < self._suspicious_until else possibly
+        # A hit at the window's edge may be ours or a neighbour's: take the worse. Only a server that is taken
+        # to count longer than the period makes our own old hits look like a neighbour's all the time.
+        trusting = self._extra > 0 and settled_at >= self._suspicious_until and used < self.hits
+        ours = possibly if trusting else surely
         self._neighbours = max(0, used - ours)
         self._neighbours_until = settled_at - discount + self.period + self.margin
         if self._extra > 0 and not refused:
@@ -144,8 +146,9 @@ class Window:
     def widen(self) -> None:
         """A limit broke although our count had room: the server counts longer. Cover any bucket at once."""
         widest = min(self.period, LARGEST_BUCKET) * _WIDENING
-        self._extra = min(max(widest, 2 * self._extra), max(self.period, LARGEST_BUCKET) * _WIDENING)
-        self._times_widened += 1
+        if self._extra < widest:
+            self._extra = widest
+            self._times_widened += 1
         self._proofs, self._bound = 0, 0.0
 
     def _end(self, hit: Hit, discount: float) -> float:
@@ -154,12 +157,12 @@ class Window:
         return hit.settled_at - (discount if hit.answered else 0.0) + self.period + self.margin
 
     def _weigh(self, hit: Hit, used: int, hits: Collection[Hit], discount: float) -> None:
-        """Shrink a wide margin, slowly: only to what many States prove, and once a try failed, not again.
+        """Shrink a wide margin, slowly: to what many States prove; each relapse asks for four times as many.
 
         Of our hits the youngest that the State no longer counts shows how long hits count at most; the
         largest such age over many answers, met at many phases of the server's buckets, bounds the bucket.
         """
-        if self._times_widened > 1 or hit.settled_at is None or hit.sent_at is None:
+        if hit.settled_at is None or hit.sent_at is None:
             return
         earlier = sorted(
             (other.sent_at for other in hits if other.sent_at is not None and other.sent_at <= hit.sent_at),
@@ -169,6 +172,6 @@ class Window:
             return
         self._bound = max(self._bound, hit.settled_at - discount - earlier[used] - self.period)
         self._proofs += 1
-        if self._proofs >= _PROOF:
+        if self._proofs >= _PROOF * 4 ** (self._times_widened - 1):
             self._extra = min(self._extra, self._bound)
             self._proofs, self._bound = 0, 0.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 import threading
 from http import HTTPStatus
 from types import TracebackType
@@ -138,6 +140,8 @@ class HttpFront:
         if answer.ending is Ending.STUCK:
             await asyncio.Event().wait()
         if answer.ending is Ending.RESET:
+            linger_not = struct.pack("ii", 1, 0)  # close with RST, not with FIN
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
             writer.transport.abort()
 
 

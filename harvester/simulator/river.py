@@ -19,6 +19,7 @@ from harvester.simulator.world import Record, World
 
 _CURSOR = re.compile(r"\d{1,18}(-\d{1,18}){4}")
 _SHARDS = 5
+_BLOCK = 1_024
 _REACH = 200_000
 """How far an endless river may be asked ahead of what was ever served, in changes."""
 _NOTHING = Record(b"", (), Age.OLD, b"", 0)
@@ -69,7 +70,7 @@ class River:
 
     With `pages` the stream ends after that many full pages. With `stash_rate` (changes per second) it grows
     from `backlog_pages` at `start` on; without, all of it is there at once. What was answered for a cursor is
-    answered again byte for byte, as far back as `keep_pages`; an older cursor gets the oldest page still kept.
+    answered again byte for byte, as far back as `keep_pages`; an older one gets the oldest page still kept.
     """
 
     def __init__(
@@ -113,7 +114,8 @@ class River:
         )
         self._dice = Random(f"shards {self._seed}")
         base = (3_278_000_000, 3_203_000_000, 3_129_000_000, 3_479_000_000, 3_367_000_000)
-        self._base = tuple(counter + self._dice.randrange(900_000) for counter in base)
+        start_counters = tuple(counter + self._dice.randrange(900_000) for counter in base)
+        self._counters = [start_counters]
         self._shards = bytearray()
         self._records: dict[int, Record] = {}
         self._oldest = 0
@@ -155,13 +157,18 @@ class River:
             return 0
         if not _CURSOR.fullmatch(change_id):
             raise BadCursorError(change_id)
-        return max(0, sum(int(part) for part in change_id.split("-")) - sum(self._base))
+        return max(0, sum(int(part) for part in change_id.split("-")) - sum(self._counters[0]))
 
     def _cursor(self, place: int) -> str:
         while len(self._shards) < place:
-            self._shards += bytes(self._dice.choices(range(_SHARDS), k=1_024))
-        passed = self._shards[:place]
-        return "-".join(str(base + passed.count(shard)) for shard, base in enumerate(self._base))
+            block = bytes(self._dice.choices(range(_SHARDS), k=_BLOCK))
+            self._shards += block
+            before = self._counters[-1]
+            self._counters.append(tuple(before[shard] + block.count(shard) for shard in range(_SHARDS)))
+        number, rest = divmod(place, _BLOCK)
+        passed = self._shards[place - rest : place]
+        counters = self._counters[number]
+        return "-".join(str(counters[shard] + passed.count(shard)) for shard in range(_SHARDS))
 
     def _available(self, now: float) -> int:
         if self._rate is None:
@@ -176,7 +183,7 @@ class River:
         return place
 
     def _full_end(self, place: int) -> int:
-        """Where a page that begins here ends if enough has happened: sizes vary by a quarter, gaps stand alone."""
+        """Where a full page that begins here ends: sizes vary by a quarter, gaps stand alone."""
         first, after = self._gap(place)
         if first <= place < after:
             return after

@@ -31,6 +31,7 @@ _TYPES = (
     "PremiumStash", "PremiumStash", "PremiumStash", "QuadStash", "QuadStash", "NormalStash", "CurrencyStash",
     "MapStash", "FragmentStash", "DivinationCardStash", "EssenceStash", "UniqueStash", "TradeStash",
 )  # fmt: skip
+_FAR = 2_100
 _SYLLABLES = (
     "kal",
     "dor",
@@ -107,16 +108,14 @@ class World:
         self._mean_items = items_per_stash
         self._oddities = oddities
         self._old_share = old_share
+        weighted = LEAGUES if leagues is None else tuple((name, 1) for name in leagues)
         if leagues is None:
-            private = [
-                f"{word} League (PL{self._rng.randrange(10_000, 99_999)})"
-                for word in ("My", "Guild", "Ночь", "1v1")
-            ]
-            self._leagues = [name for name, _ in LEAGUES] + private
-            self._weights = [weight for _, weight in LEAGUES] + [1] * len(private)
-        else:
-            self._leagues = list(leagues)
-            self._weights = [1] * len(self._leagues)
+            words = ("My", "Guild", "Ночь", "1v1")
+            weighted += tuple(
+                (f"{word} League (PL{self._rng.randrange(10_000, 99_999)})", 1) for word in words
+            )
+        self._leagues = [name for name, _ in weighted]
+        self._weights = [weight for _, weight in weighted]
         self._stashes: list[Stash] = []
         self._recent: deque[str] = deque(maxlen=200)
         self._next_item = 0
@@ -209,7 +208,7 @@ class World:
         if rng.random() < 0.0015 * self._oddities:
             number = -1
         if rng.random() < 0.002 * self._oddities:
-            place += 2_200  # stacked tabs: x beyond 183
+            place += _FAR + 1_000  # stacked tabs: x beyond 255
         stack = 0
         if template.max_stack:
             stack = rng.randrange(1, template.max_stack + 1)
@@ -249,7 +248,7 @@ class World:
         if room <= 0:
             self._sell(stash)
             return
-        place = max((item.place for item in stash.items if item.place < 2_000), default=-1) + 1
+        place = _free_place(stash)
         count = min(int(room) + 1, 1 + int(rng.expovariate(6 / self._mean_items)))
         if stash.items and rng.random() < 0.02 * self._oddities:
             twin = rng.choice(stash.items)  # seen in real pages: one id twice in a tab
@@ -304,7 +303,7 @@ class World:
             self._reprice(stash)
             return
         item = stash.items.pop(rng.randrange(len(stash.items)))
-        target.items.append(item._replace(place=len(target.items)))
+        target.items.append(item._replace(place=_free_place(target)))
         for changed in rng.sample((stash, target), 2):
             self._publish(changed)
 
@@ -345,3 +344,7 @@ class World:
             stash.kind.encode(),
             shown,
         )
+
+
+def _free_place(stash: Stash) -> int:
+    return max((item.place for item in stash.items if item.place < _FAR), default=-1) + 1

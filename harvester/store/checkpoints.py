@@ -37,10 +37,19 @@ def write_checkpoint(handle: Handle, checkpoint: Checkpoint, now: float) -> None
 
 def last_page_checkpoint(handle: Handle, queue: Queue) -> Checkpoint | None:
     """The checkpoint of the newest committed page; None on a new store."""
+    return _newest(handle, queue, "AND status != 'caught_up' ORDER BY seq DESC")
+
+
+def last_checkpoint(handle: Handle, queue: Queue) -> Checkpoint | None:
+    """The newest checkpoint, the end of the stream included; None on a new store."""
+    return _newest(handle, queue, "ORDER BY seq DESC, retrieved_at DESC")
+
+
+def _newest(handle: Handle, queue: Queue, order: str) -> Checkpoint | None:
     rows = handle.rows(
         "SELECT seq, last_cursor_id, next_cursor_id, toUnixTimestamp64Milli(retrieved_at) / 1000, status,"
         " http_status, response_ms FROM bronze_ingest_checkpoints"
-        " WHERE queue_key = {queue:String} AND status != 'caught_up' ORDER BY seq DESC LIMIT 1",
+        f" WHERE queue_key = {{queue:String}} {order} LIMIT 1",
         {"queue": queue.key},
     )
     if not rows:

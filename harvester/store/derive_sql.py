@@ -13,15 +13,19 @@ from harvester.store.schema_files import schema_directory
 
 
 @cache
-def derivation(name: str) -> str:
-    """The statement `schema/derive/{name}.sql`, complete. Parameters: `realm` String, `seq` UInt64."""
-    return _Fragments().text(name)
+def derivation(name: str, *, holes: bool = False) -> str:
+    """The statement `schema/derive/{name}.sql`, complete. Parameters: `realm` String, `seq` UInt64.
+
+    `holes`: records of the page were set aside as dead letters; the text is derived around them.
+    """
+    return _Fragments(holes=holes).text(name)
 
 
 class _Fragments:
     """Substitutes `${…}` in the files, each file loaded when it is first named."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, holes: bool) -> None:
+        self._holes = holes
         words = currency_words()
         self._made = {
             "words": _sql_list([*words, *_NO_CURRENCIES]),
@@ -36,6 +40,8 @@ class _Fragments:
         return Template((schema_directory() / "derive" / f"{name}.sql").read_text("utf-8")).substitute(self)
 
     def __getitem__(self, name: str) -> str:
+        if name == "page_text" and self._holes:
+            return self.text("page_text_with_holes")
         return self._made[name] if name in self._made else self.text(name)
 
 

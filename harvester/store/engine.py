@@ -51,20 +51,30 @@ class Handle:
         sql: str,
         parameters: Mapping[str, Any] | None = None,
         settings: Mapping[str, Any] | None = None,
+        *,
+        as_bytes: bool = False,
     ) -> list[Row]:
-        """The result of a reading statement, in memory. Parameters are bound by the engine: `{name:Type}`."""
-        return self.table(sql, parameters, settings)[1]
+        """The result of a reading statement, in memory. Parameters are bound by the engine: `{name:Type}`.
+
+        `as_bytes` gives String columns as the bytes they are; else what is no UTF-8 comes as hexadecimal.
+        """
+        return self.table(sql, parameters, settings, as_bytes=as_bytes)[1]
 
     def table(
         self,
         sql: str,
         parameters: Mapping[str, Any] | None = None,
         settings: Mapping[str, Any] | None = None,
+        *,
+        as_bytes: bool = False,
     ) -> tuple[tuple[str, ...], list[Row]]:
         """As `rows`, with the column names in front."""
         try:
             result = self._client.query(
-                sql, parameters=dict(parameters) if parameters else None, settings=dict(settings or {})
+                sql,
+                parameters=dict(parameters) if parameters else None,
+                settings=dict(settings or {}),
+                query_formats={"String": "bytes"} if as_bytes else None,
             )
             return tuple(result.column_names), [tuple(row) for row in result.result_rows]
         except Exception as error:
@@ -266,3 +276,8 @@ def _alive(pid: int) -> bool:
 def quote_name(name: str) -> str:
     """An identifier for SQL text, whatever characters it holds."""
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def quote_text(text: str) -> str:
+    """A string literal for SQL text where the engine takes no parameter."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

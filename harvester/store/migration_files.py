@@ -20,6 +20,9 @@ class MigrationFilesError(MigrationError):
     """The files themselves are at fault: bad names, the same version twice, text that cannot be cut."""
 
 
+_FOR_REPORTS = re.compile(r"^--\s*needed-by:\s*reports\s*$", re.MULTILINE)
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One migration file."""
@@ -34,6 +37,8 @@ class Migration:
     """SHA-256 of the file's bytes."""
     token_checksum: str
     """SHA-256 of its tokens: the same after an edit of comments or layout."""
+    needed_by_harvest: bool = True
+    """False where the file says `-- needed-by: reports`: the harvest runs without it."""
 
     @property
     def number(self) -> int:
@@ -96,8 +101,8 @@ def _read(file: Path) -> Migration:
     for statement in script.statements:
         if statement.first_word in _SESSION_WORDS:
             raise MigrationFilesError(
-                f"{file.name}, line {statement.line}: {statement.first_word} has no effect on the next statement "
-                "of a server; name no database, and write settings into the SETTINGS of their statement."
+                f"{file.name}, line {statement.line}: {statement.first_word} has no effect on what "
+                "follows on a server; name no database, and write settings into the statement's SETTINGS."
             )
     return Migration(
         version=found.group(1),
@@ -106,4 +111,5 @@ def _read(file: Path) -> Migration:
         statements=script.statements,
         checksum=raw_checksum(data),
         token_checksum=script.token_checksum,
+        needed_by_harvest=_FOR_REPORTS.search(script.text) is None,
     )

@@ -1,9 +1,9 @@
 """One migration runner at a time: a lease kept as rows in the database that is migrated.
 
 ClickHouse has no compare-and-set, so the lease is taken in two steps. A runner writes a `waiting` row, then
-reads all live ones: only who reads *alone* writes `holding`. Of two who see each other the smaller token stays
-and the other withdraws its row, so exactly one gets through. The holder renews its lease; one that dies is
-waited out for `LEASE_SECONDS`. All times are the store's own, so the clocks of the runners do not matter. An
+reads all live ones: only who reads *alone* writes `holding`. Of two who see each other the smaller token
+stays and the other withdraws its row, so exactly one gets through. The holder renews its lease; one that dies
+is waited out for `LEASE_SECONDS`. All times are the store's own, so the runners' clocks do not matter. An
 embedded store is held by one process anyway: there a lease of another process is a dead one.
 """
 

@@ -28,8 +28,8 @@ LEFT ANY JOIN
         FROM
         (
             SELECT arrayJoin(arrayFlatten(arrayMap(
-                s -> arrayMap(i -> (sipHash64(s.id, i.id), i.id), s.items),
-                JSONExtract(text, 'stashes', 'Array(Tuple(id String, items Array(Tuple(id String))))')))) AS pair
+                s -> arrayMap(i -> (sipHash64(s.1, i.1), i.1), s.2),
+                JSONExtract(text, 'stashes', 'Array(Tuple(id String, items Array(${item_outline_type})))')))) AS pair
             FROM (${page_text})
         )
         WHERE pair.2 != '' AND pair.1 NOT IN (SELECT item_key FROM (${previous}))

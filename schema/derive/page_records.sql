@@ -9,16 +9,7 @@ FROM
         fetched_at, expected_stashes, expected_items,
         JSONExtract(text, 'stashes', 'Array(Tuple(
             id String, public Bool, stash String, league String,
-            items Array(Tuple(
-                id String, league String, name String, typeLine String, baseType String, rarity String,
-                frameType Nullable(Int32), frameTypeId String, ilvl Int32, stackSize UInt64,
-                identified Bool, corrupted Bool, x Nullable(Int32), y Nullable(Int32), inventoryId String,
-                note String, forum_note String,
-                implicitMods Array(String), explicitMods Array(String), craftedMods Array(String),
-                enchantMods Array(String), fracturedMods Array(String),
-                properties Array(Tuple(name String, values Array(Array(String)))),
-                sockets Array(Tuple(group UInt8, attr String, sColour String)),
-                influences Map(String, Bool), shaper Bool, elder Bool))))') AS stashes
+            items Array(${item_type})))') AS stashes
     FROM (${page_text})
     WHERE throwIf(
         arrayCount(s -> s.1 != '', stashes) != expected_stashes

@@ -19,7 +19,7 @@ FROM
         fetched_at, expected_stashes, expected_items,
         JSONExtract(text, 'stashes', 'Array(Tuple(
             id String, public Bool, accountName String, stash String, stashType String, league String,
-            items Array(Tuple(verified Bool))))') AS stashes
+            items Array(${item_outline_type})))') AS stashes
     FROM (${page_text})
     WHERE throwIf(
         arrayCount(s -> s.id != '', stashes) != expected_stashes

@@ -1,0 +1,65 @@
+"""The demo: the real harvest against a simulated API, in a directory that is thrown away at the next one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import httpx
+import platformdirs
+
+from harvester.clock import SystemClock
+from harvester.settings import Settings, demo_settings
+from harvester.simulator.answers import Latency
+from harvester.simulator.api import SimulatedApi
+from harvester.simulator.river import River
+from harvester.simulator.transport import SimulatorTransport
+from harvester.store.engine import holder_of
+
+DEMO_PAGES = 25
+"""What a demo without a terminal harvests before it ends."""
+_BASE_URL = "http://127.0.0.1:9"
+"""Never connected to: the simulator answers in process."""
+_MARK = "poe-ledger-demo"
+
+
+def last_demo_directory() -> Path:
+    """Where the last demo left its data, so that it can be looked at."""
+    return platformdirs.user_cache_path("poe-ledger") / "demo"
+
+
+def new_demo_directory() -> Path:
+    """A fresh place for a demo: what the last one left there is removed, a running one is left alone."""
+    directory = last_demo_directory()
+    if holder_of(directory / "clickhouse") is not None:
+        return Path(tempfile.mkdtemp(prefix="poe-ledger-demo-"))
+    if (directory / _MARK).exists():
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (directory / _MARK).touch()
+    return directory
+
+
+def settings_of_demo(directory: Path) -> Settings:
+    """The operator's settings with everything that names a server, a client or a place replaced."""
+    return demo_settings(directory, _BASE_URL)
+
+
+def demo_transport(settings: Settings, seed: int = 1) -> httpx.AsyncBaseTransport:
+    """A simulated API for the realms of the settings, as lively as the real one on a quiet day."""
+    clock = SystemClock()
+    rivers = [
+        River(seed, queue.realm, clock.now(), stash_rate=60.0, backlog_pages=200)
+        for queue in settings.queues
+        if queue.feed == "psapi"
+    ]
+    api = SimulatedApi(
+        clock,
+        rivers,
+        client_id=settings.oauth_client_id,
+        client_secret=settings.client_secret(),
+        latency=Latency(thinking=(0.15, 0.35)),
+        seed=seed,
+    )
+    return SimulatorTransport(api)

@@ -1,0 +1,171 @@
+"""`poe-ledger --headless harvest`: the market flows into ClickHouse until it is told to stop."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TextIO
+
+import httpx
+
+from harvester.commands.exit_codes import DONE, FAILED, MISUSED, SCHEMA_NOT_READY
+from harvester.commands.harvest_display import Display, make_display
+from harvester.commands.output import print_table, say
+from harvester.commands.signals import leaving_on_signals
+from harvester.commands.store_access import engine_of
+from harvester.feeds.registry import FEEDS
+from harvester.settings import Settings
+from harvester.store.engine import Engine
+from harvester.store.errors import StoreError
+from harvester.store.lease import LeaseTaken
+from harvester.store.migrations import MigrationError, MigrationProgress, ProgressPhase
+from harvester.store.readiness import make_ready
+from harvester.store.schema_files import SchemaFilesMissingError
+from harvester.supervisor import Goal, Supervisor
+from harvester.telemetry import QueueSnapshot, QueueState
+
+TICK_SECONDS = 0.25
+NO_CLIENT = (
+    "The public stash feed needs an OAuth client of your own: put POE_OAUTH_CLIENT_ID, POE_OAUTH_CLIENT_SECRET and "
+    "POE_CONTACT into .env (see .env.example). Without one, try the demo: poe-ledger --demo"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HarvestOptions:
+    """How a harvest is run, beside the settings."""
+
+    goal: Goal = Goal()
+    json: bool = False
+    leave_newest_migration: bool = False
+    transport: Callable[[], httpx.AsyncBaseTransport] | None = None
+    """Makes what requests travel on; None is the network."""
+
+
+def run_harvest(settings: Settings, options: HarvestOptions, *, out: TextIO, err: TextIO) -> int:
+    """Harvest until the goal is met or a signal comes; returns the exit code.
+
+    What was harvested goes to `out` (with `json` as one object), progress and events to `err`.
+    """
+    for warning in settings.warnings:
+        say(err, f"Warning: {warning}")
+    queues = [queue for queue in settings.queues if queue.feed in FEEDS]
+    if not settings.has_oauth_client:
+        say(err, NO_CLIENT)
+        return MISUSED
+    if not queues:
+        say(err, f"Nothing to harvest: POE_FEEDS and POE_REALMS leave no queue. Feeds: {', '.join(FEEDS)}.")
+        return MISUSED
+    engine = engine_of(settings)
+    blocked = _prepare(engine, options, err)
+    if blocked is not None:
+        return blocked
+    supervisor = Supervisor(settings, engine, queues, goal=options.goal, transport=options.transport)
+    display = make_display(err, supervisor.snapshot, supervisor.events, options.goal)
+    with leaving_on_signals(supervisor.stop) as leave:
+        try:
+            supervisor.start()
+        except LeaseTaken as error:
+            say(err, f"{error} Stop it first, or harvest other realms here.")
+            return FAILED
+        except OSError as error:
+            say(err, f"{settings.spool_dir} cannot be used: {error.strerror or error}. Set POE_SPOOL_DIR to a writable directory.")
+            return FAILED
+        failure = _watch(supervisor, display)
+    snapshot = supervisor.snapshot()
+    _report(snapshot.queues, settings, options, out, err)
+    if failure is not None:
+        say(err, f"The harvest broke off: {failure}")
+        return FAILED
+    if leave.asked:
+        return leave.exit_code
+    return FAILED if supervisor.stopped_queues else DONE
+
+
+def _watch(supervisor: Supervisor, display: Display) -> Exception | None:
+    with display:
+        while True:
+            try:
+                if supervisor.wait(TICK_SECONDS):
+                    return None
+            except Exception as error:  # noqa: BLE001 - whatever ended the harvest is told, not thrown at the operator
+                return error
+            display.tick()
+
+
+def _prepare(engine: Engine, options: HarvestOptions, err: TextIO) -> int | None:
+    """The schema as the harvest needs it; an exit code where it is not."""
+
+    def progress(step: MigrationProgress) -> None:
+        if step.phase is ProgressPhase.RUNNING and step.statement.number == 1:
+            say(err, f"Applying {step.migration.name} …")
+
+    try:
+        readiness = make_ready(engine, progress, leave_newest=options.leave_newest_migration)
+    except (MigrationError, SchemaFilesMissingError) as error:
+        say(err, str(error))
+        return SCHEMA_NOT_READY
+    except StoreError as error:
+        say(err, f"{error} {error.hint}".strip())
+        return FAILED
+    if readiness.applied:
+        say(err, f"A new store: {readiness.applied} migrations applied to {engine.url}, database {engine.database}.")
+    if readiness.blocking:
+        say(err, f"The schema is behind: {', '.join(readiness.blocking)}. Nothing was changed.")
+        say(err, "See what it would do:  poe-ledger --headless migrate --dry-run")
+        say(err, "Apply it:              poe-ledger --headless migrate --apply")
+        return SCHEMA_NOT_READY
+    if readiness.waiting:
+        say(err, f"Pending, not needed by the harvest: {', '.join(readiness.waiting)} (poe-ledger --headless migrate --apply).")
+    if readiness.drifted:
+        say(err, f"{readiness.drifted} migrations drifted: see poe-ledger --headless migrate --status")
+    return None
+
+
+def _report(
+    queues: Iterable[QueueSnapshot], settings: Settings, options: HarvestOptions, out: TextIO, err: TextIO
+) -> None:
+    if options.json:
+        answer = {
+            "queues": [
+                {
+                    "queue": queue.queue_key,
+                    "pages": queue.pages,
+                    "stashes": queue.stashes,
+                    "items": queue.items,
+                    "cursor": queue.next_cursor,
+                    "caught_up": queue.caught_up,
+                }
+                for queue in queues
+            ]
+        }
+        say(out, json_format.dumps(answer))
+    else:
+        rows = [
+            [
+                queue.queue_key,
+                f"{queue.pages:,}",
+                f"{queue.stashes:,}",
+                f"{queue.items:,}",
+                f"{queue.page_bytes / 1e6:,.1f} MB",
+                f"{queue.set_aside:,}",
+                _ending(queue),
+                queue.next_cursor,
+            ]
+            for queue in queues
+        ]
+        print_table(
+            out, ["queue", "pages", "stashes", "items", "JSON", "set aside", "ended", "next cursor"], rows
+        )
+    say(err, f"Stored in {settings.clickhouse_url}, database {settings.clickhouse_database}.")
+
+
+def _ending(queue: QueueSnapshot) -> str:
+    if queue.state is QueueState.FAILED:
+        return "failed"
+    waiting = f", {queue.spool_pages} pages in the spool" if queue.spool_pages else ""
+    return ("caught up" if queue.caught_up else "stopped") + waiting
+
+
+

@@ -1,0 +1,139 @@
+"""The progress of a headless harvest: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from harvester.commands.output import printable, say
+from harvester.events import Event, EventLog, Level
+from harvester.lag import LagLevel
+from harvester.supervisor import Goal
+from harvester.telemetry import QueueSnapshot, Snapshot
+
+LINE_EVERY_SECONDS = 10.0
+_LEVEL_STYLE = {LagLevel.OK: "green", LagLevel.AMBER: "yellow", LagLevel.RED: "bold red", LagLevel.UNKNOWN: ""}
+_SIGN = {LagLevel.OK: "", LagLevel.AMBER: "! ", LagLevel.RED: "!! ", LagLevel.UNKNOWN: ""}
+
+
+class Display(Protocol):
+    """Shows a harvest while it runs."""
+
+    def tick(self) -> None:
+        """Called a few times a second."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def make_display(err: TextIO, snapshot: Callable[[], Snapshot], events: EventLog, goal: Goal) -> Display:
+    """The display that fits where `err` goes."""
+    return _LiveDisplay(err, snapshot, events, goal) if err.isatty() else _LineDisplay(err, snapshot, events)
+
+
+class _LineDisplay:
+    """Events as they come, and a line per queue every ten seconds."""
+
+    def __init__(self, err: TextIO, snapshot: Callable[[], Snapshot], events: EventLog) -> None:
+        self._err = err
+        self._snapshot = snapshot
+        self._next_line = time.monotonic() + LINE_EVERY_SECONDS
+        events.listen(lambda event: say(err, event_line(event)))
+
+    def tick(self) -> None:
+        if time.monotonic() < self._next_line:
+            return
+        self._next_line += LINE_EVERY_SECONDS
+        snapshot = self._snapshot()
+        for queue in snapshot.queues:
+            say(self._err, f"{_time(snapshot.taken_at)} {queue_line(queue, snapshot)}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+
+class _LiveDisplay:
+    """A table that renews itself; events scroll by above it."""
+
+    def __init__(self, err: TextIO, snapshot: Callable[[], Snapshot], events: EventLog, goal: Goal) -> None:
+        self._snapshot = snapshot
+        self._goal = goal
+        self._console = Console(file=err, markup=False, highlight=False, emoji=False)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+        events.listen(self._event)
+
+    def tick(self) -> None:
+        snapshot = self._snapshot()
+        table = Table(box=None, pad_edge=False)
+        for column in ("queue", "state", "lag", "pages", "stashes", "items", "spool"):
+            table.add_column(column, justify="left" if column in ("queue", "state") else "right", no_wrap=True)
+        for queue in snapshot.queues:
+            table.add_row(
+                queue.queue_key,
+                queue.state.value,
+                Text(_SIGN[queue.level] + _lag(queue), style=_LEVEL_STYLE[queue.level]),
+                f"{queue.pages:,}" + (f" of {self._goal.pages:,}" if self._goal.pages else ""),
+                f"{queue.stashes:,}",
+                f"{queue.items:,}",
+                str(queue.spool_pages),
+            )
+        requests = snapshot.requests
+        figures = (
+            f"{requests.per_second:.2f} requests/s   429: {requests.rate_limited}   "
+            f"other errors: {requests.refused + requests.server_errors + requests.network_errors}   Ctrl-C stops"
+        )
+        self._live.update(Group(table, Text(figures, style="dim")))
+
+    def _event(self, event: Event) -> None:
+        style = {Level.WARNING: "yellow", Level.ERROR: "bold red"}.get(event.level, "")
+        self._console.print(Text(printable(event_line(event)), style=style))
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+
+def event_line(event: Event) -> str:
+    """An event with its time, as every headless output shows it."""
+    mark = {Level.WARNING: "! ", Level.ERROR: "!! "}.get(event.level, "")
+    return f"{_time(event.at)} {mark}{event.line()}"
+
+
+def queue_line(queue: QueueSnapshot, snapshot: Snapshot) -> str:
+    """One queue in one line of words and figures."""
+    requests = snapshot.requests
+    trouble = f"  {queue.trouble.what}" if queue.trouble else ""
+    return (
+        f"{queue.queue_key} {_SIGN[queue.level]}{queue.state}  lag {_lag(queue)}  pages {queue.pages:,}  "
+        f"stashes {queue.stashes:,}  items {queue.items:,}  spool {queue.spool_pages}  "
+        f"{requests.per_second:.2f} requests/s  429: {requests.rate_limited}{trouble}"
+    )
+
+
+def _lag(queue: QueueSnapshot) -> str:
+    return "–" if queue.lag_seconds is None else f"{queue.lag_seconds:.0f} s"
+
+
+def _time(epoch_seconds: float) -> str:
+    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%H:%M:%SZ")

@@ -1,0 +1,56 @@
+"""What commands print: tables and strangers' text, on a terminal or elsewhere.
+
+Names and error texts come from files, servers and strangers: no markup of theirs is interpreted and no
+control character of theirs reaches the terminal.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_BIDI_CONTROLS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def printable(text: str, *, keep_lines: bool = False) -> str:
+    """The text with control characters shown as `·`. Line ends stay with `keep_lines`, else become spaces."""
+    shown: list[str] = []
+    for character in text.replace("\r\n", "\n"):
+        if character in "\n\t":
+            shown.append(character if keep_lines else " ")
+        elif unicodedata.category(character) in {"Cc", "Cs"} or character in _BIDI_CONTROLS:
+            shown.append("·")
+        else:
+            shown.append(character)
+    return "".join(shown)
+
+
+def print_table(
+    out: TextIO,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    styles: Mapping[str, str] | None = None,
+) -> None:
+    """A table: boxed by rich on a terminal, aligned text elsewhere. `styles` colours cells by their text."""
+    cleaned = [[printable(cell) for cell in row] for row in rows]
+    if out.isatty():
+        table = Table(*columns)
+        for row in cleaned:
+            table.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
+        Console(file=out, markup=False, highlight=False, emoji=False).print(table)
+        return
+    lines = [list(columns), *cleaned]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(padded).rstrip(), file=out)
+
+
+def say(stream: TextIO, text: str) -> None:
+    """Lines of plain text."""
+    print(printable(text, keep_lines=True), file=stream, flush=True)

@@ -1,0 +1,70 @@
+"""What happened, for people: every stop, wait and retry with its cause, what happens next and what to do."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How much an event matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the log. Texts are clean: one line, no control characters, no secrets."""
+
+    at: float
+    """Epoch seconds."""
+    level: Level
+    queue_key: str
+    """Empty where no single queue is meant."""
+    what: str
+    """What happened, with its cause."""
+    then: str = ""
+    """What happens next."""
+    todo: str = ""
+    """What the operator can do; empty where nothing is needed."""
+
+    def line(self) -> str:
+        """The event as one line, without its time."""
+        parts = [f"{self.queue_key}: {self.what}" if self.queue_key else self.what]
+        parts += [part for part in (self.then, self.todo) if part]
+        return " — ".join(parts)
+
+
+Listener = Callable[[Event], None]
+
+
+class EventLog:
+    """Keeps the newest events and tells listeners. Safe from every thread."""
+
+    def __init__(self, keep: int = 1000) -> None:
+        self._events: deque[Event] = deque(maxlen=keep)
+        self._listeners: list[Listener] = []
+        self._lock = threading.Lock()
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with every later event, on the thread that adds it."""
+        with self._lock:
+            self._listeners.append(listener)
+
+    def add(self, event: Event) -> None:
+        """Keep an event and tell everybody."""
+        with self._lock:
+            self._events.append(event)
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener(event)
+
+    def tail(self, count: int) -> tuple[Event, ...]:
+        """The newest events, oldest first."""
+        with self._lock:
+            return tuple(self._events)[-count:]

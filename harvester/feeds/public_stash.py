@@ -1,0 +1,53 @@
+"""The public stash stream: every change of every public tab, page by page, all leagues interleaved.
+
+Source: `GET {api}/public-stash-tabs[/{realm}]?id={cursor}`; PC is the path without a realm. The only parameter is `id`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harvester.feeds.base import EndOfStream, PageFound, Reading, Unreadable
+from harvester.feeds.page_scan import NotAPage, next_id_in_head, scan_page
+from harvester.model import ApiRequest, Queue
+
+FEED_NAME = "psapi"
+_LONGEST_CURSOR = 512
+
+
+class PublicStashFeed:
+    """See `harvester.feeds.base.Feed`."""
+
+    name = FEED_NAME
+    needs_token = True
+
+    def __init__(self, api_base_url: str, path: str = "public-stash-tabs") -> None:
+        self._url = f"{api_base_url.rstrip('/')}/{path.strip('/')}"
+
+    def request(self, queue: Queue, cursor: str) -> ApiRequest:
+        """The request for a cursor; without one the API starts at the oldest page it keeps."""
+        url = self._url if queue.realm == "pc" else f"{self._url}/{queue.realm}"
+        return ApiRequest(queue, url, (("id", cursor),) if cursor else (), needs_token=True)
+
+    def early_next_cursor(self, headers: Mapping[str, str]) -> str | None:
+        """`X-Next-Change-Id`, where it looks like a cursor."""
+        value = headers.get("X-Next-Change-Id") or headers.get("x-next-change-id") or ""
+        return value if is_cursor(value) else None
+
+    def read(self, cursor: str, body: bytes) -> Reading:
+        """The end of the stream is the same id back, with or without stashes: what it holds is asked for again."""
+        try:
+            scan = scan_page(body)
+        except NotAPage as reason:
+            head = next_id_in_head(body)
+            return Unreadable(str(reason), head if head is not None and is_cursor(head) else None)
+        if not is_cursor(scan.next_change_id):
+            return Unreadable("next_change_id is no cursor", None)
+        if scan.next_change_id == cursor:
+            return EndOfStream()
+        return PageFound(scan.next_change_id)
+
+
+def is_cursor(text: str) -> bool:
+    """Whether a text can be a cursor: opaque, but printable, without spaces, and of bounded length."""
+    return 0 < len(text) <= _LONGEST_CURSOR and text.isascii() and text.isprintable() and " " not in text

@@ -1,0 +1,155 @@
+"""What a queue's worker asks of its store, as a seam; here over spool and ClickHouse, each on a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from harvester.clock import Clock
+from harvester.model import Checkpoint, Queue, SpooledPage
+from harvester.offload import Offload
+from harvester.store.checkpoints import last_checkpoint
+from harvester.store.commit import Committer, Layers, Standing
+from harvester.store.crash_points import CrashPoint, no_crash
+from harvester.store.cursor_file import CursorFile
+from harvester.store.engine import Engine, Handle
+from harvester.store.public_stash_layers import PageCounts
+from harvester.store.spool import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Where a queue stands when its store has been opened."""
+
+    standing: Standing
+    last: Checkpoint | None
+    """The newest checkpoint, the end of the stream included."""
+    saved_cursor: str | None
+    """What the cursor file says."""
+
+
+class QueueStore(Protocol):
+    """The way of a page into the store, for one queue."""
+
+    @property
+    def spool_pages(self) -> int:
+        """Pages that wait for the store."""
+
+    @property
+    def spool_bytes(self) -> int:
+        """What they take on disk."""
+
+    async def open(self) -> Opened:
+        """Open the store and compare it with the spool; call again after a failure."""
+
+    async def put(self, spooled: SpooledPage) -> None:
+        """Make a page safe on disk."""
+
+    async def commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
+        """Bring a page into the store for good; call again after a failure."""
+
+    async def give_up(self, seq: int, reason: str) -> Checkpoint:
+        """Set a whole page aside as a dead letter, so that the queue goes on behind it."""
+
+    async def confirm_end(self, seq: int, cursor: str, *, http_status: int, response_ms: float) -> None:
+        """Write that the end of the stream was confirmed behind page `seq`."""
+
+    async def beside(self, work: Callable[[], bytes]) -> bytes:
+        """Blocking work on the spool's thread."""
+
+    async def close(self) -> None:
+        """Give everything back."""
+
+
+class ClickHouseQueueStore:
+    """See `QueueStore`. The spool has its own thread, so that a slow store never delays a page's safety."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        queue: Queue,
+        layers: Callable[[Handle, CrashPoint], Layers],
+        spool: Spool,
+        cursor_file: CursorFile,
+        clock: Clock,
+        *,
+        spool_thread: Offload,
+        store_thread: Offload,
+        crash_point: CrashPoint = no_crash,
+    ) -> None:
+        """The caller holds the queue's lease."""
+        self._engine = engine
+        self._queue = queue
+        self._layers = layers
+        self._spool = spool
+        self._cursor_file = cursor_file
+        self._clock = clock
+        self._spool_thread = spool_thread
+        self._store_thread = store_thread
+        self._crash_point = crash_point
+        self._handle: Handle | None = None
+        self._committer: Committer | None = None
+
+    @property
+    def spool_pages(self) -> int:
+        return len(self._spool.sequences)
+
+    @property
+    def spool_bytes(self) -> int:
+        return self._spool.total_bytes
+
+    async def open(self) -> Opened:
+        return await self._store_thread.run(self._open)
+
+    async def put(self, spooled: SpooledPage) -> None:
+        await self._spool_thread.run(lambda: self._spool.put(spooled))
+
+    async def commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
+        return await self._store_thread.run(lambda: self._commit(seq))
+
+    async def give_up(self, seq: int, reason: str) -> Checkpoint:
+        return await self._store_thread.run(lambda: self._ready().give_up(seq, reason))
+
+    async def confirm_end(self, seq: int, cursor: str, *, http_status: int, response_ms: float) -> None:
+        await self._store_thread.run(
+            lambda: self._ready().confirm_end(seq, cursor, http_status=http_status, response_ms=response_ms)
+        )
+
+    async def beside(self, work: Callable[[], bytes]) -> bytes:
+        return await self._spool_thread.run(work)
+
+    async def close(self) -> None:
+        await self._store_thread.run(self._close)
+        self._store_thread.close()
+        self._spool_thread.close()
+
+    def _open(self) -> Opened:
+        self._close()
+        saved = self._cursor_file.read()
+        self._handle = self._engine.open()
+        self._committer = Committer(
+            self._handle,
+            self._queue,
+            self._layers(self._handle, self._crash_point),
+            self._spool,
+            self._clock,
+            crash_point=self._crash_point,
+        )
+        standing = self._committer.recover()
+        return Opened(standing, last_checkpoint(self._handle, self._queue), saved.cursor if saved else None)
+
+    def _commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
+        checkpoint, counts = self._ready().commit(seq)
+        self._cursor_file.write(checkpoint.next_cursor_id, self._clock.now())
+        return checkpoint, counts
+
+    def _ready(self) -> Committer:
+        if self._committer is None:
+            raise RuntimeError("the store is not open")
+        return self._committer
+
+    def _close(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = self._committer = None

@@ -1,0 +1,132 @@
+"""From the spool into the store, in order: every layer, then the checkpoint, then the spool file goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from harvester.clock import Clock
+from harvester.model import Checkpoint, CheckpointStatus, Queue, SpooledPage
+from harvester.store.checkpoints import cursor_of_page, last_page_checkpoint, write_checkpoint
+from harvester.store.crash_points import CrashPoint, no_crash
+from harvester.store.dead_letters import DeadLetter, add_dead_letters
+from harvester.store.engine import Handle
+from harvester.store.public_stash_layers import PageCounts
+from harvester.store.spool import Spool
+
+
+class Layers(Protocol):
+    """How the pages of one feed become rows."""
+
+    def write(self, spooled: SpooledPage, *, repeating: bool) -> PageCounts:
+        """Bring a page into every layer; `repeating` where an earlier try may have come some way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a queue stands after its spool and its store have been compared."""
+
+    cursor: str | None
+    """The cursor to ask with; None where neither knows one."""
+    next_seq: int
+    to_commit: tuple[int, ...]
+    """Spooled pages that continue the store's chain."""
+    discarded: tuple[int, ...]
+    """Spooled pages that the store's chain has overtaken or never reached; they are gone from the spool."""
+
+
+class Committer:
+    """Commits the pages of one queue. Belongs to one thread, like its handle."""
+
+    def __init__(
+        self,
+        handle: Handle,
+        queue: Queue,
+        layers: Layers,
+        spool: Spool,
+        clock: Clock,
+        *,
+        crash_point: CrashPoint = no_crash,
+    ) -> None:
+        self._handle = handle
+        self._queue = queue
+        self._layers = layers
+        self._spool = spool
+        self._clock = clock
+        self._crash_point = crash_point
+        self._repeating: int | None = None
+
+    def recover(self) -> Standing:
+        """Compare spool and store: drop what is committed, keep what continues the chain, discard what is foreign.
+
+        Raises:
+            DamagedPage: a spool file is not what was written.
+            StoreError: the store cannot be asked.
+        """
+        last = last_page_checkpoint(self._handle, self._queue)
+        seq, cursor = (last.seq, last.next_cursor_id) if last else (None, None)
+        to_commit: list[int] = []
+        discarded: list[int] = []
+        for spooled_seq in self._spool.sequences:
+            page = self._spool.get(spooled_seq).page
+            continues = seq is None or (spooled_seq == seq + 1 and page.change_id == cursor)
+            if continues:
+                to_commit.append(spooled_seq)
+                seq, cursor = spooled_seq, page.next_change_id
+            else:
+                if cursor_of_page(self._handle, self._queue, spooled_seq) != page.change_id:
+                    discarded.append(spooled_seq)
+                self._spool.remove(spooled_seq)
+        if to_commit:
+            self._repeating = to_commit[0]
+        return Standing(cursor, 1 if seq is None else seq + 1, tuple(to_commit), tuple(discarded))
+
+    def commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
+        """Bring one spooled page into the store for good. Call again after a `StoreError`; nothing is doubled.
+
+        Raises:
+            DamagedPage: the spool file is not what was written.
+            StoreError: the store failed on the way.
+        """
+        spooled = self._spool.get(seq)
+        if spooled.page.rejected:
+            return self.give_up(seq, spooled.page.rejected), PageCounts(0, 0, 1, len(spooled.page.body))
+        repeating, self._repeating = self._repeating == seq, seq
+        counts = self._layers.write(spooled, repeating=repeating)
+        return self._finish(spooled, CheckpointStatus.PAGE, repeating=repeating), counts
+
+    def give_up(self, seq: int, reason: str) -> Checkpoint:
+        """Set a whole page aside as a dead letter with its bytes, so that the queue goes on behind it."""
+        spooled = self._spool.get(seq)
+        self._repeating = seq
+        body = spooled.page.body
+        add_dead_letters(self._handle, spooled, [DeadLetter("page", 0, 0, len(body), 0, reason, body)])
+        return self._finish(spooled, CheckpointStatus.DEAD_LETTER, repeating=True)
+
+    def _finish(self, spooled: SpooledPage, status: CheckpointStatus, *, repeating: bool) -> Checkpoint:
+        seq, page = spooled.seq, spooled.page
+        checkpoint = Checkpoint(
+            queue_key=self._queue.key,
+            seq=seq,
+            last_cursor_id=page.change_id,
+            next_cursor_id=page.next_change_id,
+            retrieved_at=page.fetched_at,
+            status=status,
+            http_status=page.http_status,
+            response_ms=page.response_ms,
+        )
+        if not (repeating and cursor_of_page(self._handle, self._queue, seq) is not None):
+            self._crash_point("checkpoint")
+            write_checkpoint(self._handle, checkpoint, self._clock.now())
+        self._crash_point("spool file")
+        self._spool.remove(seq)
+        self._repeating = None
+        return checkpoint
+
+    def confirm_end(self, seq: int, cursor: str, *, http_status: int, response_ms: float) -> None:
+        """Write that the end of the stream was confirmed behind page `seq`."""
+        now = self._clock.now()
+        checkpoint = Checkpoint(
+            self._queue.key, seq, cursor, cursor, now, CheckpointStatus.CAUGHT_UP, http_status, response_ms
+        )
+        write_checkpoint(self._handle, checkpoint, now)

@@ -1,0 +1,208 @@
+"""A public stash page into bronze and silver, each table by one statement, each step skipped where it stands already.
+
+The order matters: a step reads only what earlier steps and earlier pages wrote, and what it reads is changed only by
+`stash_state` and `item_homes`, which come last. So after a crash any step can be repeated from the same ground.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from harvester.clock import utc
+from harvester.feeds.page_scan import PageScan, Record, keep_leagues, scan_page
+from harvester.model import SpooledPage
+from harvester.store.crash_points import CrashPoint, no_crash
+from harvester.store.dead_letters import DeadLetter, add_dead_letters, positions_set_aside
+from harvester.store.derive_sql import derivation
+from harvester.store.engine import Handle
+from harvester.store.errors import StoreError, StoreFault
+
+_BRONZE_COLUMNS = {
+    "realm": "LowCardinality(String)",
+    "seq": "UInt64",
+    "change_id": "String",
+    "next_change_id": "String",
+    "fetched_at": "DateTime64(3, 'UTC')",
+    "league_filter": "Array(LowCardinality(String))",
+    "stash_count": "UInt32",
+    "item_count": "UInt32",
+    "body_sha256": "FixedString(64)",
+    "body": "String",
+}
+_PRESENT = {
+    "silver_stashes": "SELECT 1 FROM silver_stashes WHERE realm = {realm:String} AND seq = {seq:UInt64} LIMIT 1",
+    "silver_listings": "SELECT 1 FROM silver_listings WHERE realm = {realm:String} AND seq = {seq:UInt64}"
+    " AND change != 'kept' LIMIT 1",
+    "kept_listings": "SELECT 1 FROM silver_listings WHERE realm = {realm:String} AND seq = {seq:UInt64}"
+    " AND change = 'kept' LIMIT 1",
+    "silver_items": "SELECT 1 FROM silver_items WHERE realm = {realm:String} AND seq = {seq:UInt64} LIMIT 1",
+    "silver_stash_state": "SELECT 1 FROM silver_stash_state WHERE realm = {realm:String} AND seq = {seq:UInt64} LIMIT 1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PageCounts:
+    """What a committed page held."""
+
+    stashes: int
+    items: int
+    set_aside: int
+    """Records that became dead letters."""
+    body_bytes: int
+    """Of the body as it came."""
+
+
+class PublicStashLayers:
+    """Writes the pages of one realm. Belongs to one thread, like its handle."""
+
+    def __init__(
+        self,
+        handle: Handle,
+        realm: str,
+        leagues: Iterable[str] = (),
+        *,
+        crash_point: CrashPoint = no_crash,
+    ) -> None:
+        """`leagues` is the operator's filter; empty keeps all."""
+        self._handle = handle
+        self._realm = realm
+        self._leagues = frozenset(leagues)
+        self._crash_point = crash_point
+
+    def write(self, spooled: SpooledPage, *, repeating: bool) -> PageCounts:
+        """Bring a page into every layer. `repeating`: an earlier try may have come some way.
+
+        Raises:
+            StoreError: the store failed; call again with `repeating` when it is back.
+        """
+        seq = spooled.seq
+        scan = self._bronze(spooled, repeating=repeating)
+        set_aside = scan.rejected
+        if set_aside:
+            self._set_aside(spooled, set_aside)
+        if len(scan.records) > len(set_aside) and not (repeating and self._there("silver_stash_state", seq)):
+            set_aside = self._derive(spooled, scan, set_aside, repeating=repeating)
+        self._run("item_homes", seq)
+        return PageCounts(len(scan.records), scan.item_count, len(set_aside), len(spooled.page.body))
+
+    def _bronze(self, spooled: SpooledPage, *, repeating: bool) -> PageScan:
+        page = spooled.page
+        if repeating:
+            stored = self._handle.rows(
+                "SELECT body FROM raw_public_stash_pages WHERE realm = {realm:String} AND seq = {seq:UInt64}",
+                self._key(spooled.seq),
+                as_bytes=True,
+            )
+            if stored:
+                return scan_page(stored[0][0])
+        body, scan = page.body, scan_page(page.body)
+        if self._leagues:
+            body = keep_leagues(body, scan, self._leagues, self._known_as_public)
+            scan = scan_page(body)
+        self._crash_point("bronze")
+        row = (
+            self._realm,
+            spooled.seq,
+            page.change_id,
+            page.next_change_id,
+            utc(page.fetched_at),
+            sorted(self._leagues),
+            len(scan.records),
+            scan.item_count,
+            hashlib.sha256(body).hexdigest().encode(),
+            body,
+        )
+        self._handle.insert("raw_public_stash_pages", _BRONZE_COLUMNS, [row])
+        return scan
+
+    def _derive(
+        self, spooled: SpooledPage, scan: PageScan, set_aside: tuple[Record, ...], *, repeating: bool
+    ) -> tuple[Record, ...]:
+        seq = spooled.seq
+        if repeating:
+            gone = positions_set_aside(self._handle, spooled.page.queue, seq)
+            set_aside = tuple(record for record in scan.records if record.position in gone)
+        if not (repeating and self._there("silver_stashes", seq)):
+            try:
+                self._run("stashes", seq, holes=bool(set_aside))
+            except StoreError as error:
+                if error.fault is not StoreFault.PROOF:
+                    raise
+                set_aside = self._find_unreadable(spooled, scan, set_aside)
+                self._run("stashes", seq, holes=True)
+        if not (repeating and self._there("silver_listings", seq)):
+            self._run("listings", seq, holes=bool(set_aside))
+        if not (repeating and self._there("silver_items", seq)):
+            self._run("items", seq)
+        if self._handle.rows(derivation("left_behind_stashes"), self._key(seq)) and not (
+            repeating and self._there("kept_listings", seq)
+        ):
+            self._run("kept_listings", seq)
+        self._run("stash_state", seq)
+        return set_aside
+
+    def _find_unreadable(
+        self, spooled: SpooledPage, scan: PageScan, set_aside: tuple[Record, ...]
+    ) -> tuple[Record, ...]:
+        """The engine did not read the page as the door did: ask it record by record, and set the bad ones aside."""
+        known = {record.position for record in set_aside}
+        good = [record for record in scan.records if record.position not in known]
+        bad = {
+            row[0]
+            for row in self._handle.rows(
+                derivation("unreadable_records"),
+                {**self._key(spooled.seq), "records": [(r.position, r.item_count, r.offset, r.length) for r in good]},
+            )
+        }
+        found = tuple(
+            replace(record, problem="the engine cannot read it")
+            for record in good
+            if record.position in bad or not bad
+        )
+        self._set_aside(spooled, found)
+        return tuple(sorted((*set_aside, *found), key=lambda record: record.position))
+
+    def _set_aside(self, spooled: SpooledPage, records: tuple[Record, ...]) -> None:
+        body = self._stored_body(spooled.seq)
+        letters = [
+            DeadLetter(
+                kind="record",
+                position=record.position,
+                byte_offset=record.offset,
+                byte_length=record.length,
+                item_count=record.item_count,
+                reason=record.problem,
+                body=body[record.offset : record.offset + record.length],
+            )
+            for record in records
+        ]
+        self._crash_point("dead letters")
+        add_dead_letters(self._handle, spooled, letters)
+
+    def _stored_body(self, seq: int) -> bytes:
+        rows = self._handle.rows(
+            "SELECT body FROM raw_public_stash_pages WHERE realm = {realm:String} AND seq = {seq:UInt64}",
+            self._key(seq),
+            as_bytes=True,
+        )
+        return bytes(rows[0][0])
+
+    def _known_as_public(self, stash_ids: list[str]) -> set[str]:
+        rows = self._handle.rows(
+            "SELECT stash_id FROM silver_stash_state FINAL"
+            " WHERE realm = {realm:String} AND stash_id IN {ids:Array(String)} AND public",
+            {"realm": self._realm, "ids": stash_ids},
+        )
+        return {row[0] for row in rows}
+
+    def _there(self, step: str, seq: int) -> bool:
+        return bool(self._handle.rows(_PRESENT[step], self._key(seq)))
+
+    def _run(self, step: str, seq: int, *, holes: bool = False) -> None:
+        self._crash_point(step)
+        self._handle.run(derivation(step, holes=holes), self._key(seq))
+
+    def _key(self, seq: int) -> dict[str, object]:
+        return {"realm": self._realm, "seq": seq}

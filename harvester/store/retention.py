@@ -1,0 +1,64 @@
+"""How long the layers are kept: TTLs by whole parts for history, and the sweeping of the present state."""
+
+from __future__ import annotations
+
+import re
+
+from harvester.store.engine import Handle, quote_text
+
+_TIME_COLUMNS = {
+    "raw_public_stash_pages": "fetched_at",
+    "bronze_requests": "requested_at",
+    "silver_stashes": "fetched_at",
+    "silver_items": "fetched_at",
+}
+_SILVER = ("silver_stashes", "silver_items")
+_TTL = re.compile(r"\bTTL toDateTime\((\w+)\) \+ toIntervalDay\((\d+)\)")
+
+
+def apply_retention(handle: Handle, *, raw_days: int, silver_days: int) -> list[str]:
+    """Set the TTL of each table to the days in force, 0 for ever; returns what was changed, in words."""
+    changed = []
+    for table, column in _TIME_COLUMNS.items():
+        days = silver_days if table in _SILVER else raw_days
+        definition = str(
+            handle.value(
+                "SELECT create_table_query FROM system.tables"
+                " WHERE database = currentDatabase() AND name = {table:String}",
+                {"table": table},
+            )
+        )
+        found = _TTL.search(definition)
+        now = int(found.group(2)) if found else 0
+        if now == days:
+            continue
+        if days:
+            handle.run(
+                f"ALTER TABLE {table} MODIFY TTL toDateTime({column}) + INTERVAL {days:d} DAY"
+                " SETTINGS materialize_ttl_after_modify = 0"
+            )
+        else:
+            handle.run(f"ALTER TABLE {table} REMOVE TTL")
+        changed.append(f"{table}: kept {f'{days} days' if days else 'for ever'}")
+    return changed
+
+
+def sweep_listings(handle: Handle) -> None:
+    """Remove listings that are no longer current: what vanished from its stash, and older versions.
+
+    Safe beside a running harvest: a row is current only while the state of its stash names the page that wrote it,
+    and the rows of a page that is being committed lie above the newest page of their realm.
+    """
+    for realm, newest in handle.rows("SELECT realm, max(seq) FROM silver_stash_state GROUP BY realm"):
+        handle.run(
+            "ALTER TABLE silver_listings DELETE"
+            f" WHERE realm = {quote_text(realm)} AND seq <= {newest:d} AND (stash_key, seq) NOT IN"
+            f" (SELECT stash_key, seq FROM silver_stash_state FINAL WHERE public AND realm = {quote_text(realm)})"
+        )
+
+
+def stale_share(handle: Handle) -> float:
+    """The share of listing rows that are not current, from 0 to 1."""
+    total = int(handle.value("SELECT count() FROM silver_listings") or 0)
+    current = int(handle.value("SELECT sum(length(item_keys)) FROM silver_stash_state FINAL WHERE public") or 0)
+    return max(0.0, 1 - current / total) if total else 0.0

@@ -1,0 +1,282 @@
+"""Starts, pauses and stops the workers; owns every thread of the harvest; the one way out.
+
+One thread runs the event loop on which all requests are paced and sent. Each queue has two more, for its spool and for
+its store, and one writes telemetry. `stop` ends them all, in that order, and says what it waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from random import Random
+
+import httpx
+
+from harvester.api.access import ApiAccess
+from harvester.backoff import Backoff
+from harvester.clock import Clock, SystemClock
+from harvester.events import Event, EventLog, Level
+from harvester.feeds.base import Feed
+from harvester.feeds.registry import make_feed, make_layers
+from harvester.model import Queue, RequestRecord
+from harvester.offload import ThreadOffload
+from harvester.queue_store import ClickHouseQueueStore
+from harvester.queue_worker import QueueStopped, QueueWorker, WorkerPolicy
+from harvester.settings import Settings
+from harvester.store.crash_points import CrashPoint, no_crash
+from harvester.store.cursor_file import CursorFile
+from harvester.store.engine import Engine
+from harvester.store.errors import StoreError
+from harvester.store.lease import Lease
+from harvester.store.spool import Spool
+from harvester.store.telemetry_sink import TelemetrySink
+from harvester.store.upkeep import Upkeep
+from harvester.telemetry import QueueMeter, RequestMeter, Snapshot
+
+TELEMETRY_EVERY_SECONDS = 5.0
+SPOOL_ROOM_SHARE = 0.98
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """When the harvest is done by itself; the default is never."""
+
+    pages: int | None = None
+    """Per queue."""
+    until_caught_up: bool = False
+
+
+class Supervisor:
+    """The harvest of some queues, from `start` to `stop`. Used from one thread; `snapshot` from any."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        queues: Iterable[Queue],
+        *,
+        goal: Goal = Goal(),  # noqa: B008 - frozen
+        events: EventLog | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
+        crash_point: CrashPoint = no_crash,
+    ) -> None:
+        """`transport` makes what requests travel on, on the event loop's thread; the default is the network."""
+        self._settings = settings
+        self._engine = engine
+        self._queues = tuple(queues)
+        self._goal = goal
+        self.events = events or EventLog()
+        self._clock = clock or SystemClock()
+        self._random = random or Random()
+        self._transport = transport
+        self._crash_point = crash_point
+        self._started_at = self._clock.now()
+        self._requests = RequestMeter(self._clock)
+        self._meters = {queue: QueueMeter(queue, started_at=self._started_at) for queue in self._queues}
+        self._sink = TelemetrySink(engine)
+        self._workers: dict[Queue, QueueWorker] = {}
+        self._leases: list[Lease] = []
+        self._access: ApiAccess | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_asked = asyncio.Event()
+        self._finished = threading.Event()
+        self._failure: BaseException | None = None
+        self._stopped_queues: dict[Queue, QueueStopped] = {}
+
+    def start(self) -> None:
+        """Take the leases and set the workers going.
+
+        Raises:
+            LeaseTaken: another process runs one of the queues; nothing was started.
+        """
+        try:
+            for queue in self._queues:
+                spool = Spool(self._settings.spool_dir, queue)
+                self._leases.append(Lease(spool.directory, queue.key))
+        except BaseException:
+            self._release()
+            raise
+        self._thread = threading.Thread(target=self._run, name="harvest")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask for the end: requests in flight are cancelled, the page in hand is finished. Returns at once."""
+        loop = self._loop
+        if loop is not None and not self._finished.is_set():
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._stop_asked.set)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end, by goal or by `stop`; False where it has not come in `timeout` seconds."""
+        if not self._finished.wait(timeout):
+            return False
+        if self._thread is not None:
+            self._thread.join()
+        self._release()
+        if self._failure is not None:
+            raise self._failure
+        return True
+
+    @property
+    def stopped_queues(self) -> dict[Queue, QueueStopped]:
+        """The queues that could not go on, and why."""
+        return dict(self._stopped_queues)
+
+    def pause(self, queue: Queue | None = None) -> None:
+        """Ask nothing more for a queue, or for all, until `resume`."""
+        self._tell(queue, QueueWorker.pause)
+
+    def resume(self, queue: Queue | None = None) -> None:
+        """Go on asking for a queue, or for all."""
+        self._tell(queue, QueueWorker.resume)
+
+    def snapshot(self) -> Snapshot:
+        """The whole harvest as it is now."""
+        now = self._clock.now()
+        amber, red = self._settings.lag_amber_seconds, self._settings.lag_red_seconds
+        return Snapshot(
+            taken_at=now,
+            started_at=self._started_at,
+            amber_seconds=amber,
+            red_seconds=red,
+            requests=self._requests.snapshot(),
+            queues=tuple(meter.snapshot(now, amber, red) for meter in self._meters.values()),
+            pacers=self._access.pacer_snapshots() if self._access else (),
+            events=self.events.tail(50),
+        )
+
+    # On the harvest's own thread ---------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            self._failure = error
+        finally:
+            self._finished.set()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop_asked = asyncio.Event()
+        transport = self._transport() if self._transport else None
+        async with ApiAccess(
+            self._settings, transport=transport, clock=self._clock, record=self._count, events=self.events
+        ) as access:
+            self._access = access
+            beside = asyncio.create_task(self._keep_telemetry())
+            harvest = asyncio.gather(*(self._harvest(queue, access) for queue in self._queues))
+            stop = asyncio.create_task(self._stop_asked.wait())
+            try:
+                await asyncio.wait({harvest, stop}, return_when=asyncio.FIRST_COMPLETED)
+                if not harvest.done():
+                    harvest.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await harvest
+            finally:
+                stop.cancel()
+                beside.cancel()
+                await asyncio.gather(stop, beside, return_exceptions=True)
+
+    async def _harvest(self, queue: Queue, access: ApiAccess) -> None:
+        settings = self._settings
+        feed: Feed = make_feed(queue.feed, settings)
+        store = ClickHouseQueueStore(
+            self._engine,
+            queue,
+            lambda handle, crash_point: make_layers(queue, handle, settings, crash_point),
+            Spool(settings.spool_dir, queue),
+            CursorFile(settings.cursor_dir, queue),
+            self._clock,
+            spool_thread=ThreadOffload(f"spool {queue.key}"),
+            store_thread=ThreadOffload(f"store {queue.key}"),
+            crash_point=self._crash_point,
+        )
+        worker = QueueWorker(
+            queue,
+            feed,
+            access.client,
+            store,
+            self._policy(),
+            clock=self._clock,
+            random=self._random,
+            meter=self._meters[queue],
+            events=self.events,
+            spool_has_room=self._spool_has_room,
+        )
+        self._workers[queue] = worker
+        try:
+            await worker.run()
+        except QueueStopped as stopped:
+            self._stopped_queues[queue] = stopped
+            self.events.add(
+                Event(self._clock.now(), Level.ERROR, queue.key, str(stopped), "the queue is stopped", stopped.todo)
+            )
+        finally:
+            await asyncio.shield(store.close())
+
+    def _policy(self) -> WorkerPolicy:
+        settings = self._settings
+        return WorkerPolicy(
+            backoff=Backoff(
+                settings.rate_limit_backoff_base, settings.rate_limit_backoff_max, settings.rate_limit_jitter
+            ),
+            show_trouble_after=settings.rate_limit_max_retries,
+            poll_interval=settings.market_poll_interval,
+            pages=self._goal.pages,
+            until_caught_up=self._goal.until_caught_up,
+        )
+
+    def _spool_has_room(self) -> bool:
+        used = sum(meter.spool_bytes for meter in self._meters.values())
+        return used < self._settings.spool_max_bytes * SPOOL_ROOM_SHARE
+
+    async def _keep_telemetry(self) -> None:
+        thread = ThreadOffload("telemetry")
+        upkeep = Upkeep(self._engine, self._settings.raw_retention_days, self._settings.silver_retention_days)
+        lost = False
+        try:
+            while True:
+                await self._clock.sleep(TELEMETRY_EVERY_SECONDS)
+                lost = await self._flush(thread, upkeep, lost=lost)
+        finally:
+            await asyncio.shield(self._flush(thread, None, lost=lost))
+            await thread.run(self._sink.close)
+            await thread.run(upkeep.close)
+            thread.close()
+
+    async def _flush(self, thread: ThreadOffload, upkeep: Upkeep | None, *, lost: bool) -> bool:
+        """Write telemetry; True where the store did not take it."""
+        try:
+            await thread.run(lambda: self._sink.flush(self.snapshot()))
+            if upkeep is not None:
+                for change in await thread.run(lambda: upkeep.when_due(self._clock.monotonic())):
+                    self.events.add(Event(self._clock.now(), Level.INFO, "", change))
+        except StoreError as error:
+            if not lost:
+                self.events.add(
+                    Event(self._clock.now(), Level.WARNING, "", f"telemetry cannot be written: {error}", todo=error.hint)
+                )
+            return True
+        return False
+
+    def _count(self, record: RequestRecord) -> None:
+        self._requests.count(record)
+        self._sink.record(record)
+
+    def _tell(self, queue: Queue | None, command: Callable[[QueueWorker], None]) -> None:
+        if self._loop is None:
+            return
+        for name, worker in list(self._workers.items()):
+            if queue is None or name == queue:
+                self._loop.call_soon_threadsafe(command, worker)
+
+    def _release(self) -> None:
+        for lease in self._leases:
+            lease.release()
+        self._leases.clear()

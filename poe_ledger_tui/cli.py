@@ -1,0 +1,211 @@
+"""`poe-ledger`: the terminal app, and with `--headless` every command without a screen.
+
+Textual is imported only where there is a screen to draw.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import typer
+
+from harvester.commands.exit_codes import FAILED, INTERRUPTED, MISUSED
+from harvester.commands.output import say
+from harvester.settings import Settings, SettingsError, load_settings
+from harvester.version import __version__
+
+_ANYWHERE = ("--headless", "--demo", "--monitor")
+
+app = typer.Typer(
+    name="poe-ledger",
+    help="Keeps a history of the Path of Exile market in ClickHouse. Not affiliated with or endorsed by Grinding Gear Games.",
+    epilog="Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 migrations pending, drifted or failed · "
+    "4 a sanity check is red · 130 Ctrl-C. Standard output is data, standard error is talk. "
+    "Settings come from the environment and from .env: see .env.example.",
+    no_args_is_help=False,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What the options that may stand anywhere ask for."""
+
+    headless: bool = False
+    demo: bool = False
+    monitor: bool = False
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script: ends the process with the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    anywhere = [argument for argument in given if argument in _ANYWHERE]
+    rest = [argument for argument in given if argument not in _ANYWHERE]
+    try:
+        app(args=[*anywhere, *rest], prog_name="poe-ledger")
+    except KeyboardInterrupt:
+        say(sys.stderr, "Interrupted. Nothing is lost; run it again to go on.")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(FAILED)
+
+
+@app.callback(invoke_without_command=True)
+def entry(
+    context: typer.Context,
+    headless: Annotated[bool, typer.Option("--headless", help="Without a screen; may stand anywhere.")] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Against a simulated API, in a throw-away directory; may stand anywhere.")
+    ] = False,
+    monitor: Annotated[bool, typer.Option("--monitor", help="Watch a harvest that runs elsewhere.", hidden=True)] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """What happens without a command: the harvest."""
+    if version:
+        say(sys.stdout, f"poe-ledger {__version__}")
+        raise typer.Exit
+    context.obj = Mode(headless, demo, monitor)
+    if context.invoked_subcommand is None:
+        harvest(context)
+
+
+@app.command()
+def harvest(
+    context: typer.Context,
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop at the end of the stream, when everything is committed.")
+    ] = False,
+    pages: Annotated[int | None, typer.Option("--pages", min=1, help="Stop after so many pages of each queue.")] = None,
+    feed: Annotated[list[str] | None, typer.Option("--feed", help="Instead of POE_FEEDS; may be repeated.")] = None,
+    realm: Annotated[list[str] | None, typer.Option("--realm", help="Instead of POE_REALMS; may be repeated.")] = None,
+    league: Annotated[
+        list[str] | None, typer.Option("--league", help="Keep only this league; may be repeated.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
+) -> None:
+    """Harvest the market into ClickHouse until it is told to stop (Ctrl-C)."""
+    from harvester.commands.demo import DEMO_PAGES, demo_transport
+    from harvester.commands.harvest import HarvestOptions, run_harvest
+    from harvester.supervisor import Goal
+
+    mode: Mode = context.obj
+    overrides = {"feeds": feed or None, "realms": realm or None, "leagues": league or None}
+
+    def run(settings: Settings) -> int:
+        chosen = settings.with_overrides(**overrides)
+        if mode.demo and not (once or pages) and not sys.stdin.isatty():
+            goal = Goal(pages=DEMO_PAGES)
+        else:
+            goal = Goal(pages=pages, until_caught_up=once)
+        options = HarvestOptions(goal=goal, json=json)
+        if mode.demo:
+            options = replace(
+                options, leave_newest_migration=True, transport=lambda: demo_transport(chosen)
+            )
+        return run_harvest(chosen, options, out=sys.stdout, err=sys.stderr)
+
+    _finish(mode, run, fresh_demo=True)
+
+
+@app.command()
+def migrate(
+    context: typer.Context,
+    status: Annotated[bool, typer.Option("--status", help="List every migration and how it stands (the default).")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Run what is pending, statement by statement.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print every statement that --apply would run; the engine parses it, nothing runs.")
+    ] = False,
+    allow_drift: Annotated[bool, typer.Option("--allow-drift", help="Apply although files and store disagree.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
+) -> None:
+    """Show or apply the migrations of the schema. Applying again is always safe."""
+    from harvester.commands.migrate import MigrateAction, run_migrate
+    from harvester.commands.store_access import engine_of
+
+    if status and apply:
+        say(sys.stderr, "--status and --apply exclude each other.")
+        raise typer.Exit(MISUSED)
+    action = MigrateAction.APPLY if apply or (dry_run and not status) else MigrateAction.STATUS
+    _finish(
+        context.obj,
+        lambda settings: run_migrate(
+            engine_of(settings),
+            action,
+            out=sys.stdout,
+            err=sys.stderr,
+            dry_run=dry_run,
+            json=json,
+            exit_code=True,
+            allow_drift=allow_drift,
+        ),
+    )
+
+
+@app.command()
+def sanity(
+    context: typer.Context,
+    only: Annotated[str | None, typer.Argument(help="One file of schema/sanity, for example bronze.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
+) -> None:
+    """Run the sanity checks and judge them. Exit code 4 where one is red."""
+    from harvester.commands.sanity import run_sanity
+    from harvester.commands.store_access import engine_of
+
+    _finish(
+        context.obj,
+        lambda settings: run_sanity(engine_of(settings), out=sys.stdout, err=sys.stderr, only=only, json=json),
+    )
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
+) -> None:
+    """How the harvest stands: lag, cursors, spool, layers."""
+    from harvester.commands.status import run_status
+
+    _finish(context.obj, lambda settings: run_status(settings, json=json, out=sys.stdout, err=sys.stderr))
+
+
+@app.command()
+def rebuild(
+    context: typer.Context,
+    layer: Annotated[str, typer.Argument(help="What to derive anew: silver.")],
+    realm: Annotated[list[str] | None, typer.Option("--realm", help="Instead of POE_REALMS; may be repeated.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
+) -> None:
+    """Derive silver anew from the pages that bronze still holds. The harvest must be stopped meanwhile."""
+    from harvester.commands.rebuild import run_rebuild
+
+    if layer != "silver":
+        say(sys.stderr, f"Only silver can be rebuilt, not {layer!r}: bronze is what came from the API.")
+        raise typer.Exit(MISUSED)
+    _finish(
+        context.obj,
+        lambda settings: run_rebuild(
+            settings.with_overrides(realms=realm or None), json=json, out=sys.stdout, err=sys.stderr
+        ),
+    )
+
+
+def _finish(mode: Mode, run: Callable[[Settings], int], *, fresh_demo: bool = False) -> None:
+    """Load the settings, run the command, and leave with its exit code."""
+    from harvester.commands.demo import last_demo_directory, new_demo_directory, settings_of_demo
+
+    try:
+        if mode.demo:
+            directory = new_demo_directory() if fresh_demo else last_demo_directory()
+            code = run(settings_of_demo(directory))
+        else:
+            code = run(load_settings())
+    except SettingsError as error:
+        say(sys.stderr, str(error))
+        code = MISUSED
+    raise typer.Exit(code)

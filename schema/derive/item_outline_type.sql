@@ -1,0 +1,1 @@
+Tuple(id String, typeLine String, name String, w Int32, verified Bool)
