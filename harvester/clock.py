@@ -80,6 +80,8 @@ class _VirtualTimeLoop(asyncio.SelectorEventLoop):
         selector = _JumpingSelector()
         selector.clock = clock
         super().__init__(selector)
+        # Timers closer than this count as due; finer than the clock can count after years, the loop would spin.
+        self._clock_resolution = 1e-6
 
     def time(self) -> float:
         return self._virtual_clock.elapsed

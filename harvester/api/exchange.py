@@ -189,8 +189,7 @@ class Exchange:
 
     async def _body(self, response: httpx.Response) -> bytes:
         decoder = BodyDecoder(response.headers.get("content-encoding", ""), self._bounds.max_body)
-        stream = response.aiter_raw()
-        async for chunk in stream:
+        async for chunk in _raw(response):
             self._wire_bytes += len(chunk)
             decoder.feed(chunk)
             self._body_bytes = decoder.size
@@ -203,7 +202,7 @@ class Exchange:
             async with asyncio.timeout(self._bounds.headers_timeout):
                 encoding = response.headers.get("content-encoding", "")
                 decoder = BodyDecoder(encoding, _UNFOLDED_ERROR_LIMIT)
-                async for chunk in response.aiter_raw():
+                async for chunk in _raw(response):
                     self._wire_bytes += len(chunk)
                     decoder.feed(chunk[:ERROR_BODY_LIMIT])
                     self._body_bytes = decoder.size
@@ -266,6 +265,13 @@ class Exchange:
         for secret in self._secrets:
             text = text.replace(secret.encode(), b"***")
         return text
+
+
+def _raw(response: httpx.Response) -> httpx.AsyncByteStream:
+    """The body as transferred, also of a response that a mock transport made of ready bytes."""
+    if not isinstance(response.stream, httpx.AsyncByteStream):
+        raise TypeError("an answer without an asynchronous stream")
+    return response.stream
 
 
 def _host(location: str) -> str:

@@ -14,7 +14,7 @@ from harvester.simulator.api import SimulatedApi
 
 T = TypeVar("T")
 
-FOREVER = 10.0 * 365 * 86_400
+FOREVER = 30.0 * 86_400
 """Seconds that a stuck answer waits; whoever asks has left long before."""
 
 

@@ -7,12 +7,14 @@ from typing import Protocol
 
 from harvester.clock import Clock
 from harvester.model import Checkpoint, CheckpointStatus, Queue, SpooledPage
+from harvester.store.begun import begun_after
 from harvester.store.checkpoints import cursor_of_page, last_page_checkpoint, write_checkpoint
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.dead_letters import DeadLetter, add_dead_letters
 from harvester.store.engine import Handle
+from harvester.store.errors import StoreError, StoreFault
 from harvester.store.public_stash_layers import PageCounts
-from harvester.store.spool import Spool
+from harvester.store.spool import DamagedPage, Spool
 
 
 class Layers(Protocol):
@@ -55,20 +57,35 @@ class Committer:
         self._clock = clock
         self._crash_point = crash_point
         self._repeating: int | None = None
+        self._done: tuple[Checkpoint, PageCounts] | None = None
 
     def recover(self) -> Standing:
         """Compare spool and store: drop what is committed, keep what continues the chain, discard what is foreign.
 
+        A page that is begun in the store but no longer in the spool is put back there, as the store has it: asked
+        for again it might hold something else.
+
         Raises:
-            DamagedPage: a spool file is not what was written.
-            StoreError: the store cannot be asked.
+            DamagedPage: the file of a page that the store still needs is not what was written.
+            StoreError: the store cannot be asked, or holds a page that does not continue the queue.
+            OSError: the spool cannot be written.
         """
+        self._spool.remove_torn()
         last = last_page_checkpoint(self._handle, self._queue)
-        seq, cursor = (last.seq, last.next_cursor_id) if last else (None, None)
+        committed, cursor = (last.seq, last.next_cursor_id) if last else (0, None)
+        self._reclaim(committed, cursor)
+        seq = last.seq if last else None
         to_commit: list[int] = []
         discarded: list[int] = []
         for spooled_seq in self._spool.sequences:
-            page = self._spool.get(spooled_seq).page
+            try:
+                page = self._spool.get(spooled_seq).page
+            except DamagedPage:
+                if spooled_seq > committed:
+                    raise
+                self._spool.set_aside(spooled_seq)
+                discarded.append(spooled_seq)
+                continue
             continues = seq is None or (spooled_seq == seq + 1 and page.change_id == cursor)
             if continues:
                 to_commit.append(spooled_seq)
@@ -81,6 +98,28 @@ class Committer:
             self._repeating = to_commit[0]
         return Standing(cursor, 1 if seq is None else seq + 1, tuple(to_commit), tuple(discarded))
 
+    def _reclaim(self, committed: int, cursor: str | None) -> None:
+        """Make sure that a page begun in the store is in the spool, the same page."""
+        begun = begun_after(self._handle, self._queue, committed)
+        if begun is None:
+            return
+        if cursor is not None and (begun.seq != committed + 1 or begun.page.change_id != cursor):
+            raise StoreError(
+                StoreFault.OTHER,
+                f"The store holds a page {begun.seq} of {self._queue} asked with {begun.page.change_id!r}, but the last "
+                f"committed page is {committed} and leads to {cursor!r}. Another harvester may write into the same "
+                "database: stop it, then remove the rows of that page.",
+            )
+        try:
+            spooled = self._spool.get(begun.seq).page
+        except DamagedPage:
+            spooled = None
+        if spooled is None or (spooled.change_id, spooled.next_change_id) != (
+            begun.page.change_id,
+            begun.page.next_change_id,
+        ):
+            self._spool.put(begun)
+
     def commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
         """Bring one spooled page into the store for good. Call again after a `StoreError`; nothing is doubled.
 
@@ -88,12 +127,17 @@ class Committer:
             DamagedPage: the spool file is not what was written.
             StoreError: the store failed on the way.
         """
+        if self._done is not None and self._done[0].seq == seq:
+            return self._done
         spooled = self._spool.get(seq)
         if spooled.page.rejected:
-            return self.give_up(seq, spooled.page.rejected), PageCounts(0, 0, 1, len(spooled.page.body))
+            counts = PageCounts(0, 0, 1, len(spooled.page.body))
+            self._done = self.give_up(seq, spooled.page.rejected), counts
+            return self._done
         repeating, self._repeating = self._repeating == seq, seq
         counts = self._layers.write(spooled, repeating=repeating)
-        return self._finish(spooled, CheckpointStatus.PAGE, repeating=repeating), counts
+        self._done = self._finish(spooled, CheckpointStatus.PAGE, repeating=repeating), counts
+        return self._done
 
     def give_up(self, seq: int, reason: str) -> Checkpoint:
         """Set a whole page aside as a dead letter with its bytes, so that the queue goes on behind it."""

@@ -10,3 +10,18 @@ CrashPoint = Callable[[str], None]
 
 def no_crash(_step: str) -> None:
     """The production hook."""
+
+
+CRASH_POINTS = (
+    "bronze",
+    "dead letters",
+    "stashes",
+    "listings",
+    "items",
+    "kept_listings",
+    "stash_state",
+    "item_homes",
+    "checkpoint",
+    "spool file",
+)
+"""Every name that a commit of public stash pages calls out, in the order of a page."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from harvester.model import Queue
-from harvester.store.files import write_durably
+from harvester.store.files import create_directory, write_durably
 
 
 class CursorFileDamaged(ValueError):  # noqa: N818
@@ -19,7 +20,7 @@ class SavedCursor(msgspec.Struct, frozen=True):
     """What the file says."""
 
     queue: str
-    cursor: str
+    cursor: Annotated[str, msgspec.Meta(min_length=1)]
     """The cursor to ask with next."""
     saved_at: str
     """UTC, ISO 8601."""
@@ -29,7 +30,7 @@ class CursorFile:
     """`{directory}/{feed}_{realm}.json`."""
 
     def __init__(self, directory: Path, queue: Queue) -> None:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        create_directory(directory)
         self.path = directory / f"{queue.key.replace(':', '_')}.json"
         self._queue = queue
 
@@ -48,12 +49,16 @@ class CursorFile:
             data = self.path.read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise CursorFileDamaged(f"{self.path} cannot be read: {error.strerror or error}.") from None
         try:
             saved = msgspec.json.decode(data, type=SavedCursor)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise CursorFileDamaged(
                 f"{self.path} cannot be read ({error}). Mend it, or remove it to start where the store stands."
             ) from None
         if saved.queue != self._queue.key:
-            raise CursorFileDamaged(f"{self.path} belongs to {saved.queue}, not to {self._queue.key}.")
+            raise CursorFileDamaged(
+                f"{self.path} belongs to {saved.queue}, not to {self._queue.key}. Put it where it belongs, or remove it."
+            )
         return saved

@@ -12,13 +12,29 @@ from string import Template
 from harvester.store.schema_files import schema_directory
 
 
+SILVER_TABLES = ("silver_stashes", "silver_items", "silver_listings", "silver_stash_state", "silver_item_homes")
+"""Every table that derivation writes."""
+SHADOW_PREFIX = "rebuild_"
+"""What the names of the tables begin with in which a rebuild derives silver anew."""
+
+
 @cache
-def derivation(name: str, *, holes: bool = False) -> str:
+def derivation(name: str, *, holes: bool = False, shadow: bool = False) -> str:
     """The statement `schema/derive/{name}.sql`, complete. Parameters: `realm` String, `seq` UInt64.
 
     `holes`: records of the page were set aside as dead letters; the text is derived around them.
+    `shadow`: the statement reads and writes the shadow of every silver table.
     """
-    return _Fragments(holes=holes).text(name)
+    text = _Fragments(holes=holes).text(name)
+    return in_shadow(text) if shadow else text
+
+
+def in_shadow(sql: str) -> str:
+    """The statement with every silver table replaced by its shadow."""
+    return _SILVER_NAME.sub(rf"{SHADOW_PREFIX}\g<0>", sql)
+
+
+_SILVER_NAME = re.compile(rf"\b(?:{'|'.join(SILVER_TABLES)})\b")
 
 
 class _Fragments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from pathlib import Path
 def write_durably(path: Path, data: bytes) -> None:
     """Put `data` at `path` so that after any crash either the old content or the new is there, never a part.
 
-    Raises `OSError` where the disk is full or refuses; then `path` is as it was.
+    Raises `OSError` where the disk is full or refuses; then `path` is as it was, or already new.
     """
     beside = path.with_name(path.name + ".tmp")
     try:
@@ -23,9 +24,18 @@ def write_durably(path: Path, data: bytes) -> None:
             os.close(descriptor)
         beside.replace(path)
     except OSError:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
         raise
     sync_directory(path.parent)
+
+
+def create_directory(directory: Path) -> None:
+    """Create a directory that only its owner may enter, and its parents, so that a power loss does not undo it."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in missing:
+        sync_directory(path.parent)
 
 
 def sync_directory(directory: Path) -> None:

@@ -19,13 +19,20 @@ class Lease:
 
         Raises:
             LeaseTaken: somebody else holds it.
+            OSError: the directory cannot be written or its file system knows no locks.
         """
         self._descriptor = os.open(directory / "lease", os.O_RDWR | os.O_CREAT, 0o600)
         try:
+            self._take(owner)
+        except BaseException:
+            self.release()
+            raise
+
+    def _take(self, owner: str) -> None:
+        try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             holder = os.read(self._descriptor, 200).decode("utf-8", "replace").strip()
-            os.close(self._descriptor)
             raise LeaseTaken(f"{owner} is already run by {holder or 'another process'}.") from None
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"process {os.getpid()}\n".encode(), 0)

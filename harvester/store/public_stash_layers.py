@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 from harvester.clock import utc
 from harvester.feeds.page_scan import PageScan, Record, keep_leagues, scan_page
-from harvester.model import SpooledPage
+from harvester.model import Page, Queue, SpooledPage
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.dead_letters import DeadLetter, add_dead_letters, positions_set_aside
-from harvester.store.derive_sql import derivation
+from harvester.store.derive_sql import derivation, in_shadow
 from harvester.store.engine import Handle
 from harvester.store.errors import StoreError, StoreFault
 
@@ -64,12 +64,14 @@ class PublicStashLayers:
         leagues: Iterable[str] = (),
         *,
         crash_point: CrashPoint = no_crash,
+        shadow: bool = False,
     ) -> None:
-        """`leagues` is the operator's filter; empty keeps all."""
+        """`leagues` is the operator's filter; empty keeps all. `shadow` writes silver into its shadow tables."""
         self._handle = handle
         self._realm = realm
         self._leagues = frozenset(leagues)
         self._crash_point = crash_point
+        self._shadow = shadow
 
     def write(self, spooled: SpooledPage, *, repeating: bool) -> PageCounts:
         """Bring a page into every layer. `repeating`: an earlier try may have come some way.
@@ -77,8 +79,21 @@ class PublicStashLayers:
         Raises:
             StoreError: the store failed; call again with `repeating` when it is back.
         """
+        return self._silver(spooled, self._bronze(spooled, repeating=repeating), repeating=repeating)
+
+    def derive_anew(self, spooled: SpooledPage) -> PageCounts | None:
+        """Derive a page that bronze holds, as far as it is not derived; None where bronze does not hold it.
+
+        Of `spooled` the body is not looked at.
+
+        Raises:
+            StoreError: the store failed; call again when it is back.
+        """
+        body = self._stored_body(spooled.seq)
+        return None if body is None else self._silver(spooled, scan_page(body), repeating=True)
+
+    def _silver(self, spooled: SpooledPage, scan: PageScan, *, repeating: bool) -> PageCounts:
         seq = spooled.seq
-        scan = self._bronze(spooled, repeating=repeating)
         set_aside = scan.rejected
         if set_aside:
             self._set_aside(spooled, set_aside)
@@ -90,13 +105,9 @@ class PublicStashLayers:
     def _bronze(self, spooled: SpooledPage, *, repeating: bool) -> PageScan:
         page = spooled.page
         if repeating:
-            stored = self._handle.rows(
-                "SELECT body FROM raw_public_stash_pages WHERE realm = {realm:String} AND seq = {seq:UInt64}",
-                self._key(spooled.seq),
-                as_bytes=True,
-            )
-            if stored:
-                return scan_page(stored[0][0])
+            stored = self._stored_body(spooled.seq)
+            if stored is not None:
+                return scan_page(stored)
         body, scan = page.body, scan_page(page.body)
         if self._leagues:
             body = keep_leagues(body, scan, self._leagues, self._known_as_public)
@@ -136,7 +147,7 @@ class PublicStashLayers:
             self._run("listings", seq, holes=bool(set_aside))
         if not (repeating and self._there("silver_items", seq)):
             self._run("items", seq)
-        if self._handle.rows(derivation("left_behind_stashes"), self._key(seq)) and not (
+        if self._handle.rows(derivation("left_behind_stashes", shadow=self._shadow), self._key(seq)) and not (
             repeating and self._there("kept_listings", seq)
         ):
             self._run("kept_listings", seq)
@@ -165,7 +176,7 @@ class PublicStashLayers:
         return tuple(sorted((*set_aside, *found), key=lambda record: record.position))
 
     def _set_aside(self, spooled: SpooledPage, records: tuple[Record, ...]) -> None:
-        body = self._stored_body(spooled.seq)
+        body = self._stored_body(spooled.seq) or b""
         letters = [
             DeadLetter(
                 kind="record",
@@ -181,13 +192,13 @@ class PublicStashLayers:
         self._crash_point("dead letters")
         add_dead_letters(self._handle, spooled, letters)
 
-    def _stored_body(self, seq: int) -> bytes:
+    def _stored_body(self, seq: int) -> bytes | None:
         rows = self._handle.rows(
             "SELECT body FROM raw_public_stash_pages WHERE realm = {realm:String} AND seq = {seq:UInt64}",
             self._key(seq),
             as_bytes=True,
         )
-        return bytes(rows[0][0])
+        return bytes(rows[0][0]) if rows else None
 
     def _known_as_public(self, stash_ids: list[str]) -> set[str]:
         rows = self._handle.rows(
@@ -198,11 +209,12 @@ class PublicStashLayers:
         return {row[0] for row in rows}
 
     def _there(self, step: str, seq: int) -> bool:
-        return bool(self._handle.rows(_PRESENT[step], self._key(seq)))
+        sql = in_shadow(_PRESENT[step]) if self._shadow else _PRESENT[step]
+        return bool(self._handle.rows(sql, self._key(seq)))
 
     def _run(self, step: str, seq: int, *, holes: bool = False) -> None:
         self._crash_point(step)
-        self._handle.run(derivation(step, holes=holes), self._key(seq))
+        self._handle.run(derivation(step, holes=holes, shadow=self._shadow), self._key(seq))
 
     def _key(self, seq: int) -> dict[str, object]:
         return {"realm": self._realm, "seq": seq}

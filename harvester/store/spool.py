@@ -1,7 +1,8 @@
 """The spool: pages safe on disk before the store has them.
 
-One file a page, named by its place in the queue: a line of JSON, then the body compressed. A page is written before
-its cursor may advance and removed after its checkpoint stands, so that whatever dies in between is repeated from here.
+One file a page, named by its place in the queue: a mark, a checksum of all that follows, a line of JSON, and the body
+compressed. A page is written before its cursor may advance and removed after its checkpoint stands, so that whatever
+dies in between is repeated from here.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import msgspec
 import zstandard
 
 from harvester.model import Page, Queue, SpooledPage
-from harvester.store.files import sync_directory, write_durably
+from harvester.store.files import create_directory, sync_directory, write_durably
 
 _NAME = re.compile(r"(\d{12})\.page")
-_MAGIC = b"poe-ledger page 1\n"
+_MAGIC = b"poe-ledger page 1"
 
 
 class SpoolFull(Exception):  # noqa: N818 - a state that ends by itself, not a fault
@@ -40,20 +41,16 @@ class _Header(msgspec.Struct, frozen=True):
     http_status: int
     response_ms: float
     rejected: str
-    body_length: int
-    body_sha256: str
 
 
 class Spool:
     """The pages of one queue that the store has not confirmed. One process at a time (`lease.Lease`)."""
 
     def __init__(self, directory: Path, queue: Queue) -> None:
-        """`directory` is the spool of all queues; this queue's folder in it is created."""
+        """`directory` is the spool of all queues; this queue's folder in it is created. Nothing else is touched."""
         self.directory = directory / queue.key.replace(":", "_")
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        create_directory(self.directory)
         self._queue = queue
-        for torn in self.directory.glob("*.tmp"):
-            torn.unlink(missing_ok=True)
         self._sizes = {
             int(found.group(1)): path.stat().st_size
             for path in self.directory.iterdir()
@@ -63,17 +60,22 @@ class Spool:
     @property
     def sequences(self) -> list[int]:
         """The seqs of the pages that wait, in order."""
-        return sorted(self._sizes)
+        return sorted(self._sizes.copy())
 
     @property
     def total_bytes(self) -> int:
         """What the waiting pages take on disk."""
-        return sum(self._sizes.values())
+        return sum(self._sizes.copy().values())
+
+    def remove_torn(self) -> None:
+        """Clear away what a killed process did not finish writing. For the holder of the lease, and nobody else."""
+        for torn in self.directory.glob("*.tmp"):
+            torn.unlink(missing_ok=True)
 
     def put(self, spooled: SpooledPage) -> None:
-        """Make a page safe. When this returns, no crash loses it.
+        """Make a page safe. When this returns, no crash loses it. A page of the same place is replaced.
 
-        Raises `OSError` where the disk refuses; then nothing of the page remains.
+        Raises `OSError` where the disk refuses; call again when it is mended.
         """
         page = spooled.page
         header = _Header(
@@ -84,12 +86,9 @@ class Spool:
             http_status=page.http_status,
             response_ms=page.response_ms,
             rejected=page.rejected,
-            body_length=len(page.body),
-            body_sha256=hashlib.sha256(page.body).hexdigest(),
         )
-        data = b"".join(
-            (_MAGIC, msgspec.json.encode(header), b"\n", zstandard.ZstdCompressor(level=1).compress(page.body))
-        )
+        content = msgspec.json.encode(header) + b"\n" + zstandard.ZstdCompressor(level=1).compress(page.body)
+        data = b"\n".join((_MAGIC, hashlib.sha256(content).hexdigest().encode(), content))
         write_durably(self._path(spooled.seq), data)
         self._sizes[spooled.seq] = len(data)
 
@@ -102,15 +101,22 @@ class Spool:
         path = self._path(seq)
         try:
             data = path.read_bytes()
-            magic, line, compressed = data.split(b"\n", 2)
+        except OSError as error:
+            raise DamagedPage(path, error.strerror or str(error)) from error
+        mark, _, rest = data.partition(b"\n")
+        checksum, _, content = rest.partition(b"\n")
+        if mark != _MAGIC:
+            raise DamagedPage(path, "not a spooled page")
+        if hashlib.sha256(content).hexdigest().encode() != checksum:
+            raise DamagedPage(path, "torn or altered, the checksum does not fit")
+        line, _, compressed = content.partition(b"\n")
+        try:
             header = msgspec.json.decode(line, type=_Header)
-            body = zstandard.ZstdDecompressor().decompress(compressed, max_output_size=header.body_length)
-        except (OSError, ValueError, msgspec.MsgspecError, zstandard.ZstdError) as error:
-            raise DamagedPage(path, str(error)) from error
-        if magic + b"\n" != _MAGIC or header.seq != seq:
-            raise DamagedPage(path, "not a page of this place")
-        if hashlib.sha256(body).hexdigest() != header.body_sha256:
-            raise DamagedPage(path, "the checksum does not fit")
+        except msgspec.MsgspecError as error:
+            raise DamagedPage(path, f"written by another version: {error}") from error
+        if header.seq != seq:
+            raise DamagedPage(path, f"it holds page {header.seq}")
+        body = zstandard.ZstdDecompressor().decompress(compressed)
         page = Page(
             queue=self._queue,
             change_id=header.change_id,

@@ -1,0 +1,26 @@
+"""Pages that the store holds in raw form but that no checkpoint stands for: their commit broke off."""
+
+from __future__ import annotations
+
+from harvester.model import Page, Queue, SpooledPage
+from harvester.store.engine import Handle
+
+_RAW_TABLES = {"psapi": "raw_public_stash_pages"}
+"""Tables that keep a page as it came, with the columns of `_COLUMNS`, by feed."""
+_COLUMNS = "seq, change_id, next_change_id, toUnixTimestamp64Milli(fetched_at) / 1000, body"
+
+
+def begun_after(handle: Handle, queue: Queue, seq: int) -> SpooledPage | None:
+    """The first page behind `seq` whose raw form is stored, as it stands there; None where there is none."""
+    table = _RAW_TABLES.get(queue.feed)
+    if table is None:
+        return None
+    rows = handle.rows(
+        f"SELECT {_COLUMNS} FROM {table} WHERE realm = {{realm:String}} AND seq > {{seq:UInt64}} ORDER BY seq LIMIT 1",
+        {"realm": queue.realm, "seq": seq},
+        as_bytes=True,
+    )
+    if not rows:
+        return None
+    begun, change_id, following, fetched_at, body = rows[0]
+    return SpooledPage(begun, Page(queue, change_id.decode(), following.decode(), fetched_at, bytes(body)))

@@ -1,0 +1,276 @@
+"""The loop of one queue, in virtual time, against the simulated API at its best and at its worst."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harvester.queue_worker import QueueStopped
+from harvester.simulator.answers import Ending, Latency
+from harvester.simulator.faults import Override, ScriptedFaults, answer, edge, wrong_body
+from harvester.simulator.river import EndOfStream, River
+from harvester.store.commit import Standing
+from harvester.store.errors import StoreError, StoreFault
+from harvester.telemetry import QueueState
+from tests.worker_bench import Bench, policy_until_caught_up
+
+
+def harvested_once(bench: Bench) -> None:
+    """Every page of the river, in order, once, byte for byte; and not one rule broken."""
+    assert bench.committed_chain == bench.expected_chain
+    assert [s.seq for s in bench.store.committed] == list(range(1, len(bench.expected_chain) + 1))
+    assert bench.api.truth.broken == []
+    assert bench.api.truth.complaints == []
+
+
+@pytest.mark.parametrize("end", list(EndOfStream))
+def test_a_river_is_harvested_to_its_end_in_either_form(end: EndOfStream) -> None:
+    bench = Bench(river=River(3, "pc", 0.0, pages=30, stashes_per_page=4, items_per_stash=2.0, end=end))
+    bench.run()
+    harvested_once(bench)
+    assert bench.meter.caught_up
+    assert len(bench.store.ends) == 1
+
+
+def test_the_next_request_leaves_when_the_headers_are_there_not_when_the_body_is() -> None:
+    # A body takes longer on the wire than the limit asks between two requests.
+    river = River(3, "pc", 0.0, pages=40, stashes_per_page=4, items_per_stash=2.0, empty_pages=0.0)
+    size = len(river.page("", 0.0).body)
+    slow = Latency(thinking=(0.3, 0.3), bytes_per_second=size / 6.0)
+    serial = Bench(river=river, latency=slow, policy=policy_until_caught_up(ahead=0))
+    serial.run()
+    ahead = Bench(
+        river=River(3, "pc", 0.0, pages=40, stashes_per_page=4, items_per_stash=2.0, empty_pages=0.0), latency=slow
+    )
+    ahead.run()
+    harvested_once(serial)
+    harvested_once(ahead)
+    assert ahead.clock.elapsed < 0.5 * serial.clock.elapsed
+
+
+def test_only_so_many_pages_are_asked_for_as_are_wanted() -> None:
+    bench = Bench(pages=50, policy=policy_until_caught_up(pages=7, until_caught_up=False))
+    bench.run()
+    assert len(bench.store.committed) == 7
+    assert len(bench.stash_requests) == 7
+
+
+def test_it_starts_without_an_id_and_sends_nothing_but_the_id() -> None:
+    bench = Bench(pages=5)
+    bench.run()
+    first, *others = [asked for asked in bench.api.truth.asked if "stash" in asked.path]
+    assert first.params == ()
+    assert all([name for name, _ in asked.params] == ["id"] for asked in others)
+    assert {asked.path for asked in (first, *others)} == {"/public-stash-tabs"}
+
+
+def test_it_goes_on_where_spool_and_store_stand() -> None:
+    bench = Bench(pages=12)
+    third = bench.river.walk(0.0)[3]
+    bench.store.standing = Standing(third.change_id, 4, (), ())
+    bench.store.saved_cursor = "1-2-3-4-5"
+    bench.run()
+    assert bench.committed_chain == bench.expected_chain[3:]
+    assert bench.store.committed[0].seq == 4
+    assert "the cursor file says 1-2-3-4-5" in bench.said()
+
+
+TROUBLES = {
+    "500": answer(500, b'{"error":{"code":4,"message":"x"}}'),
+    "503 html": edge(503),
+    "522": edge(522),
+    "challenge": edge(403),
+    "html as 200": wrong_body(b"<html>maintenance</html>"),
+    "wrong shape": wrong_body(b'["FILLER"]'),
+    "cut": Override("cut", keep=60, ending=Ending.CUT),
+    "reset": Override("reset", keep=60, ending=Ending.RESET),
+    "reset without headers": Override("reset", silent=True, ending=Ending.RESET),
+    "stuck": Override("stuck", keep=60, ending=Ending.STUCK),
+    "stuck without headers": Override("stuck", silent=True, ending=Ending.STUCK),
+    "bad compression": Override("gzip", headers=(("Content-Encoding", "gzip"),), body=b"no gzip at all"),
+    "429 without headers": answer(429, b"{}", ("Retry-After", "7"), bare=True),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES.keys())
+@pytest.mark.parametrize("at", [0, 4])
+def test_a_passing_trouble_loses_nothing_and_doubles_nothing(trouble: Override, at: int) -> None:
+    same_bytes_twice = trouble.body is not None and trouble.status is None
+    bench = Bench(pages=12, faults=ScriptedFaults([*[None] * at, *[trouble] * (1 if same_bytes_twice else 2)]))
+    bench.run()
+    harvested_once(bench)
+    assert bench.meter.trouble is None
+    assert "try 2 in" in bench.said() or "rate limited" in bench.said() or "again" in bench.said()
+
+
+def test_a_body_that_is_twice_the_same_rubbish_becomes_a_dead_letter_and_the_stream_goes_on() -> None:
+    rubbish = wrong_body(b"<html>for ever</html>")
+    bench = Bench(pages=10, faults=ScriptedFaults([None, None, rubbish, None, None, rubbish]), policy=policy_until_caught_up(ahead=0))
+    # Without running ahead the third and fourth requests ask for the same page.
+    bench.api.faults = ScriptedFaults([None, None, rubbish, rubbish])
+    bench.run()
+    letter = bench.store.committed[2]
+    assert letter.page.body == b"<html>for ever</html>"
+    assert letter.page.rejected
+    assert letter.page.next_change_id == bench.expected_chain[2][1]
+    rest = [s for s in bench.store.committed if not s.page.rejected]
+    assert [s.page.change_id for s in rest] == [c for c, _, _ in bench.expected_chain[:2] + bench.expected_chain[3:]]
+
+
+def test_different_rubbish_each_time_is_asked_for_again_until_it_is_a_page() -> None:
+    script = [wrong_body(b"<html>%d</html>" % n) for n in range(6)]
+    bench = Bench(pages=4, faults=ScriptedFaults(script))
+    bench.run()
+    harvested_once(bench)
+
+
+def test_a_page_that_names_another_next_id_than_announced_drops_the_requests_ahead() -> None:
+    lie = Override("lie", headers=(("X-Next-Change-Id", "9-9-9-9-9"),))
+    slow_bodies = Latency(thinking=(0.2, 0.2), bytes_per_second=500)
+    bench = Bench(pages=10, faults=ScriptedFaults([None, lie]), latency=slow_bodies)
+    bench.run()
+    harvested_once(bench)
+    assert "not what was announced" in bench.said()
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 422])
+def test_a_refused_request_is_tried_three_times_at_most(status: int) -> None:
+    refusal = answer(status, b'{"error":{"code":2,"message":"no"}}')
+    bench = Bench(pages=10, faults=ScriptedFaults([None, None, *[refusal] * 20]), policy=policy_until_caught_up(ahead=0))
+    with pytest.raises(QueueStopped) as stopped:
+        bench.run()
+    assert sum(asked.status == status for asked in bench.api.truth.asked) <= 3
+    assert stopped.value.todo
+    assert bench.meter.state is QueueState.FAILED
+    assert [s.page.change_id for s in bench.store.committed] == [c for c, _, _ in bench.expected_chain[:2]]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_credentials_that_are_refused_stop_the_queue_at_once(status: int) -> None:
+    refusal = answer(status, b'{"error":{"code":8,"message":"no"}}')
+    bench = Bench(pages=10, faults=ScriptedFaults([None, *[refusal] * 20]), policy=policy_until_caught_up(ahead=0))
+    with pytest.raises(QueueStopped, match="refuses"):
+        bench.run()
+    assert sum(asked.status == status for asked in bench.api.truth.asked) <= 2
+
+
+def test_a_store_that_is_away_lets_pages_collect_and_takes_them_in_order_when_it_is_back() -> None:
+    bench = Bench(pages=40)
+    away = lambda _seq: StoreError(StoreFault.UNREACHABLE, "refused") if 5 < bench.clock.elapsed < 60 else None  # noqa: E731
+    bench.store.fail_commit = away
+    states: set[QueueState] = set()
+
+    async def watch(bench: Bench) -> None:
+        while True:
+            await bench.clock.sleep(1)
+            states.add(bench.meter.state)
+
+    bench.run(beside=watch)
+    harvested_once(bench)
+    assert QueueState.STORE_LOST in states
+    assert "pages collect in the spool" in bench.said()
+    assert "recovered" in bench.said()
+
+
+def test_a_full_spool_stops_asking_and_loses_nothing() -> None:
+    bench = Bench(pages=40, spool_bytes=1)
+    bench.store.fail_commit = lambda _seq: (
+        StoreError(StoreFault.UNREACHABLE, "refused") if bench.clock.elapsed < 300 else None
+    )
+    held: list[int] = []
+
+    async def watch(bench: Bench) -> None:
+        while True:
+            await bench.clock.sleep(5)
+            held.append(bench.store.spool_pages)
+
+    bench.run(beside=watch)
+    harvested_once(bench)
+    assert max(held) <= 4
+    assert "the spool is full" in bench.said()
+
+
+def test_a_disk_that_refuses_is_waited_out_with_the_page_in_hand() -> None:
+    bench = Bench(pages=10)
+    bench.store.fail_put = lambda _seq: OSError(28, "No space left on device") if 3 < bench.clock.elapsed < 40 else None
+    bench.run()
+    harvested_once(bench)
+    assert "No space left on device" in bench.said()
+
+
+def test_a_page_that_the_store_refuses_for_good_is_set_aside_and_the_queue_goes_on() -> None:
+    bench = Bench(pages=8)
+    bench.store.fail_commit = lambda seq: StoreError(StoreFault.OTHER, "Code: 999") if seq == 3 else None
+    bench.run()
+    assert bench.store.given_up == [3]
+    assert [s.seq for s in bench.store.committed] == [1, 2, 4, 5, 6, 7, 8]
+    assert bench.meter.set_aside == 1
+
+
+def test_a_schema_that_is_wrong_never_sets_pages_aside() -> None:
+    bench = Bench(pages=8)
+    bench.store.fail_commit = lambda _seq: StoreError(StoreFault.NO_TABLE, "Code: 60")
+    bench.run(seconds=600)
+    assert bench.store.given_up == []
+    assert bench.store.spool_pages == 8
+
+
+def test_a_store_that_cannot_be_opened_yet_is_waited_for() -> None:
+    bench = Bench(pages=4)
+    bench.store.fail_open = lambda: (
+        StoreError(StoreFault.UNREACHABLE, "refused") if bench.clock.elapsed < 100 else None
+    )
+    bench.run()
+    harvested_once(bench)
+    assert bench.clock.elapsed < 200
+
+
+def test_at_the_end_of_the_stream_it_asks_from_time_to_time_and_writes_it_every_ten_seconds_at_most() -> None:
+    bench = Bench(pages=3, policy=policy_until_caught_up(until_caught_up=False, poll_interval=2.0))
+    bench.run(seconds=120)
+    times = [at for at, _, _ in bench.store.ends]
+    assert 10 <= len(times) <= 13
+    assert all(later - earlier >= 10 for earlier, later in zip(times, times[1:], strict=False))
+    assert bench.meter.last_progress_at is not None
+    assert bench.clock.now() - bench.meter.last_progress_at < 3
+
+
+def test_a_river_that_grows_again_is_followed() -> None:
+    river = River(3, "pc", 1_767_225_600.0, stash_rate=0.2, stashes_per_page=3, items_per_stash=1.0, empty_pages=0.0)
+    bench = Bench(river=river, policy=policy_until_caught_up(until_caught_up=False))
+    bench.run(seconds=3600)
+    changes = bench.committed_chain
+    assert len(changes) > 100
+    assert all(before[1] == after[0] for before, after in zip(changes, changes[1:], strict=False))
+    assert bench.api.truth.broken == []
+
+
+def test_stopping_takes_no_time_even_with_a_request_that_hangs() -> None:
+    stuck = Override("stuck", silent=True, ending=Ending.STUCK)
+    bench = Bench(pages=30, faults=ScriptedFaults([None, None, None, stuck, stuck, stuck]))
+    bench.run(seconds=5)
+    assert bench.clock.elapsed < 5.1
+    assert bench.meter.state is QueueState.STOPPED
+    assert bench.committed_chain == bench.expected_chain[: len(bench.committed_chain)]
+
+
+def test_paused_it_asks_nothing_and_goes_on_when_told() -> None:
+    bench = Bench(pages=40)
+    asked: list[int] = []
+
+    async def pause(bench: Bench) -> None:
+        await bench.clock.sleep(5)
+        assert bench.worker is not None
+        bench.worker.pause()
+        await bench.clock.sleep(5)
+        asked.append(len(bench.stash_requests))
+        assert bench.meter.state is QueueState.PAUSED
+        await bench.clock.sleep(100)
+        asked.append(len(bench.stash_requests))
+        bench.worker.resume()
+        await asyncio.Event().wait()
+
+    bench.run(beside=pause)
+    harvested_once(bench)
+    assert asked[0] == asked[1]

@@ -1,0 +1,206 @@
+"""A queue's worker in virtual time: the real fetch chain, pacer and client against the simulator, over a store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from harvester.api.client import ApiClient
+from harvester.api.exchange import open_http
+from harvester.api.oauth import TokenSource
+from harvester.api.pacer_book import PacerBook
+from harvester.backoff import Backoff
+from harvester.clock import VirtualClock, virtual_time
+from harvester.events import EventLog
+from harvester.feeds.public_stash import PublicStashFeed
+from harvester.model import Checkpoint, CheckpointStatus, Queue, RequestRecord, SpooledPage
+from harvester.queue_store import Opened
+from harvester.queue_worker import QueueWorker, WorkerPolicy
+from harvester.simulator.answers import Latency
+from harvester.simulator.api import CLIENT_ID, CLIENT_SECRET, SimulatedApi
+from harvester.simulator.faults import Faults
+from harvester.simulator.river import River
+from harvester.simulator.transport import SimulatorTransport
+from harvester.store.commit import Standing
+from harvester.store.public_stash_layers import PageCounts
+from harvester.telemetry import QueueMeter
+
+QUEUE = Queue("psapi", "pc")
+BASE = "https://api.example"
+
+
+@dataclass
+class MemoryStore:
+    """A `QueueStore` that keeps pages in lists; `fail_commit` and `fail_put` are asked before each try."""
+
+    clock: VirtualClock
+    commit_seconds: float = 0.0
+    fail_commit: Callable[[int], Exception | None] = lambda _seq: None
+    fail_put: Callable[[int], Exception | None] = lambda _seq: None
+    fail_open: Callable[[], Exception | None] = lambda: None
+    standing: Standing = field(default_factory=lambda: Standing(None, 1, (), ()))
+    saved_cursor: str | None = None
+    spooled: dict[int, SpooledPage] = field(default_factory=dict)
+    committed: list[SpooledPage] = field(default_factory=list)
+    given_up: list[int] = field(default_factory=list)
+    ends: list[tuple[float, int, str]] = field(default_factory=list)
+    closed: bool = False
+
+    @property
+    def spool_pages(self) -> int:
+        return len(self.spooled)
+
+    @property
+    def spool_bytes(self) -> int:
+        return sum(len(spooled.page.body) for spooled in self.spooled.values())
+
+    async def open(self) -> Opened:
+        if error := self.fail_open():
+            raise error
+        return Opened(self.standing, None, self.saved_cursor)
+
+    async def put(self, spooled: SpooledPage) -> None:
+        if error := self.fail_put(spooled.seq):
+            raise error
+        assert spooled.seq not in self.spooled
+        self.spooled[spooled.seq] = spooled
+
+    async def commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
+        await self.clock.sleep(self.commit_seconds)
+        if error := self.fail_commit(seq):
+            raise error
+        spooled = self.spooled.pop(seq)
+        self.committed.append(spooled)
+        return self._checkpoint(spooled, CheckpointStatus.PAGE), PageCounts(1, 1, 0, len(spooled.page.body))
+
+    async def give_up(self, seq: int, reason: str) -> Checkpoint:
+        spooled = self.spooled.pop(seq)
+        self.given_up.append(seq)
+        return self._checkpoint(spooled, CheckpointStatus.DEAD_LETTER)
+
+    async def confirm_end(self, seq: int, cursor: str, *, http_status: int, response_ms: float) -> None:
+        self.ends.append((self.clock.now(), seq, cursor))
+
+    async def beside(self, work: Callable[[], bytes]) -> bytes:
+        return work()
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def _checkpoint(self, spooled: SpooledPage, status: CheckpointStatus) -> Checkpoint:
+        page = spooled.page
+        return Checkpoint(
+            QUEUE.key, spooled.seq, page.change_id, page.next_change_id, page.fetched_at, status, 200, 1.0
+        )
+
+
+class Bench:
+    """Everything around one worker. `run` plays until the worker ends or `seconds` have passed."""
+
+    def __init__(
+        self,
+        *,
+        pages: int | None = 20,
+        river: River | None = None,
+        faults: Faults | None = None,
+        latency: Latency | None = None,
+        policy: WorkerPolicy | None = None,
+        spool_bytes: float = float("inf"),
+        **store: object,
+    ) -> None:
+        self.clock = VirtualClock()
+        self.river = river or River(
+            7, "pc", self.clock.now(), pages=pages, stashes_per_page=3, items_per_stash=1.0, empty_pages=0.0
+        )
+        self.api = SimulatedApi(
+            self.clock,
+            self.river,
+            faults=faults,
+            latency=latency or Latency(upstream=(0.05, 0.05), thinking=(0.25, 0.25)),
+        )
+        self.store = MemoryStore(self.clock, **store)  # type: ignore[arg-type]
+        self.records: list[RequestRecord] = []
+        self.events = EventLog()
+        self.meter = QueueMeter(QUEUE)
+        self.policy = policy or policy_until_caught_up()
+        self.spool_bytes = spool_bytes
+        self.worker: QueueWorker | None = None
+
+    def run(self, seconds: float | None = None, beside: Callable[[Bench], object] | None = None) -> None:
+        virtual_time(self._main(seconds, beside), self.clock)
+
+    async def _main(self, seconds: float | None, beside: Callable[[Bench], object] | None) -> None:
+        http = open_http("OAuth demo/1 (contact: a@b)", 30.0, SimulatorTransport(self.api))
+        book = PacerBook(self.clock)
+        tokens = TokenSource(
+            http,
+            book,
+            self.clock,
+            self.records.append,
+            auth_base_url=f"{BASE}/oauth",
+            client_id=CLIENT_ID,
+            client_secret=lambda: CLIENT_SECRET,
+        )
+        client = ApiClient(
+            http, book, self.clock, self.records.append, api_base_url=BASE, request_timeout=30.0, tokens=tokens
+        )
+        self.worker = QueueWorker(
+            QUEUE,
+            PublicStashFeed(BASE),
+            client,
+            self.store,
+            self.policy,
+            clock=self.clock,
+            random=Random(1),
+            meter=self.meter,
+            events=self.events,
+            spool_has_room=lambda: self.store.spool_bytes < self.spool_bytes,
+        )
+        work = asyncio.create_task(self.worker.run())
+        companion = asyncio.create_task(beside(self)) if beside else None  # type: ignore[arg-type]
+        try:
+            if seconds is None:
+                async with asyncio.timeout(6 * 3600):
+                    await work
+            else:
+                await asyncio.wait({work}, timeout=seconds)
+                if not work.done():
+                    work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+                if not work.cancelled() and (error := work.exception()):
+                    raise error
+        finally:
+            if companion:
+                companion.cancel()
+            await http.aclose()
+
+    # What came of it
+
+    @property
+    def expected_chain(self) -> list[tuple[str, str, bytes]]:
+        pages = self.river.walk(self.clock.now())
+        return [(page.change_id, page.next_change_id, page.body) for page in pages if not page.at_end]
+
+    @property
+    def committed_chain(self) -> list[tuple[str, str, bytes]]:
+        return [(s.page.change_id, s.page.next_change_id, s.page.body) for s in self.store.committed]
+
+    @property
+    def stash_requests(self) -> list[RequestRecord]:
+        return [record for record in self.records if "public-stash" in record.endpoint]
+
+    def said(self) -> str:
+        return "\n".join(event.line() for event in self.events.tail(1000))
+
+
+def policy_until_caught_up(**changes: object) -> WorkerPolicy:
+    values: dict[str, object] = {
+        "backoff": Backoff(1.0, 30.0, 0.5),
+        "show_trouble_after": 3,
+        "poll_interval": 10.0,
+        "until_caught_up": True,
+        **changes,
+    }
+    return WorkerPolicy(**values)  # type: ignore[arg-type]
