@@ -20,7 +20,7 @@ from harvester.backoff import Backoff
 from harvester.clock import Clock, SystemClock
 from harvester.events import Event, EventLog, Level
 from harvester.feeds.base import Feed
-from harvester.feeds.registry import make_feed, make_layers
+from harvester.feeds.registry import make_feed
 from harvester.model import Queue, RequestRecord
 from harvester.offload import ThreadOffload
 from harvester.queue_store import ClickHouseQueueStore
@@ -30,11 +30,12 @@ from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError
+from harvester.store.layer_registry import make_layers
 from harvester.store.lease import Lease
 from harvester.store.spool import Spool
 from harvester.store.telemetry_sink import TelemetrySink
 from harvester.store.upkeep import Upkeep
-from harvester.telemetry import QueueMeter, RequestMeter, Snapshot
+from harvester.telemetry import QueueMeter, QueueState, RequestMeter, Snapshot
 
 TELEMETRY_EVERY_SECONDS = 5.0
 SPOOL_ROOM_SHARE = 0.98
@@ -58,7 +59,7 @@ class Supervisor:
         engine: Engine,
         queues: Iterable[Queue],
         *,
-        goal: Goal = Goal(),  # noqa: B008 - frozen
+        goal: Goal = Goal(),
         events: EventLog | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
@@ -156,7 +157,7 @@ class Supervisor:
     def _run(self) -> None:
         try:
             asyncio.run(self._main())
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+        except BaseException as error:  # handed to whoever waits
             self._failure = error
         finally:
             self._finished.set()
@@ -170,10 +171,10 @@ class Supervisor:
         ) as access:
             self._access = access
             beside = asyncio.create_task(self._keep_telemetry())
-            harvest = asyncio.gather(*(self._harvest(queue, access) for queue in self._queues))
+            harvest = asyncio.create_task(self._harvest_all(access))
             stop = asyncio.create_task(self._stop_asked.wait())
             try:
-                await asyncio.wait({harvest, stop}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((harvest, stop), return_when=asyncio.FIRST_COMPLETED)
                 if not harvest.done():
                     harvest.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -183,13 +184,18 @@ class Supervisor:
                 beside.cancel()
                 await asyncio.gather(stop, beside, return_exceptions=True)
 
+    async def _harvest_all(self, access: ApiAccess) -> None:
+        async with asyncio.TaskGroup() as group:
+            for queue in self._queues:
+                group.create_task(self._harvest(queue, access))
+
     async def _harvest(self, queue: Queue, access: ApiAccess) -> None:
         settings = self._settings
         feed: Feed = make_feed(queue.feed, settings)
         store = ClickHouseQueueStore(
             self._engine,
             queue,
-            lambda handle, crash_point: make_layers(queue, handle, settings, crash_point),
+            lambda handle, crash_point: make_layers(queue, handle, settings.leagues, crash_point),
             Spool(settings.spool_dir, queue),
             CursorFile(settings.cursor_dir, queue),
             self._clock,
@@ -213,12 +219,24 @@ class Supervisor:
         try:
             await worker.run()
         except QueueStopped as stopped:
-            self._stopped_queues[queue] = stopped
-            self.events.add(
-                Event(self._clock.now(), Level.ERROR, queue.key, str(stopped), "the queue is stopped", stopped.todo)
+            self._give_up(queue, stopped)
+        except Exception as error:  # one queue's fault must not end the others
+            self._meters[queue].state = QueueState.FAILED
+            self._give_up(
+                queue,
+                QueueStopped(
+                    f"a fault of this program: {type(error).__name__}: {error}",
+                    "Nothing is lost. Start again, and report it with the lines above.",
+                ),
             )
         finally:
             await asyncio.shield(store.close())
+
+    def _give_up(self, queue: Queue, stopped: QueueStopped) -> None:
+        self._stopped_queues[queue] = stopped
+        self.events.add(
+            Event(self._clock.now(), Level.ERROR, queue.key, str(stopped), "the queue is stopped", stopped.todo)
+        )
 
     def _policy(self) -> WorkerPolicy:
         settings = self._settings

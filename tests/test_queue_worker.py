@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -231,7 +232,7 @@ def test_at_the_end_of_the_stream_it_asks_from_time_to_time_and_writes_it_every_
     bench.run(seconds=120)
     times = [at for at, _, _ in bench.store.ends]
     assert 10 <= len(times) <= 13
-    assert all(later - earlier >= 10 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 10 for earlier, later in pairwise(times))
     assert bench.meter.last_progress_at is not None
     assert bench.clock.now() - bench.meter.last_progress_at < 3
 
@@ -242,7 +243,7 @@ def test_a_river_that_grows_again_is_followed() -> None:
     bench.run(seconds=3600)
     changes = bench.committed_chain
     assert len(changes) > 100
-    assert all(before[1] == after[0] for before, after in zip(changes, changes[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(changes))
     assert bench.api.truth.broken == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TextIO
 
 import httpx
@@ -36,7 +36,7 @@ NO_CLIENT = (
 class HarvestOptions:
     """How a harvest is run, beside the settings."""
 
-    goal: Goal = Goal()
+    goal: Goal = field(default_factory=Goal)
     json: bool = False
     leave_newest_migration: bool = False
     transport: Callable[[], httpx.AsyncBaseTransport] | None = None
@@ -89,7 +89,7 @@ def _watch(supervisor: Supervisor, display: Display) -> Exception | None:
             try:
                 if supervisor.wait(TICK_SECONDS):
                     return None
-            except Exception as error:  # noqa: BLE001 - whatever ended the harvest is told, not thrown at the operator
+            except Exception as error:
                 return error
             display.tick()
 

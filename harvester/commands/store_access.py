@@ -1,9 +1,13 @@
-"""The engine that the settings name."""
+"""The engine that the settings name, and what to say when it cannot be used."""
 
 from __future__ import annotations
 
+from typing import TextIO
+
+from harvester.commands.output import say
 from harvester.settings import Settings
 from harvester.store.engine import Engine
+from harvester.store.errors import StoreError
 
 
 def engine_of(settings: Settings) -> Engine:
@@ -14,3 +18,8 @@ def engine_of(settings: Settings) -> Engine:
         user=settings.clickhouse_user,
         password=settings.clickhouse_password.get_secret_value(),
     )
+
+
+def say_store_error(err: TextIO, error: StoreError) -> None:
+    """What failed, and what the operator can do, in one line."""
+    say(err, f"{error} {error.hint}".strip())

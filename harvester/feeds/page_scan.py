@@ -66,6 +66,12 @@ class _Stash(msgspec.Struct):
     league: str | None = None
 
 
+class _Removal(msgspec.Struct):
+    id: str
+    public: bool
+    items: dict[str, object] | str | float | bool | None = None
+
+
 class _Page(msgspec.Struct):
     next_change_id: str
     stashes: list[msgspec.Raw]
@@ -73,27 +79,31 @@ class _Page(msgspec.Struct):
 
 _read_page = msgspec.json.Decoder(_Page).decode
 _read_stash = msgspec.json.Decoder(_Stash).decode
+_read_removal = msgspec.json.Decoder(_Removal).decode
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BETWEEN = re.compile(rb"[\s,]*")
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _HEAD = re.compile(rb'\A\s*\{\s*"next_change_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 _NEXT_ID = re.compile(rb'"next_change_id"\s*:\s*("(?:[^"\\]|\\.)*")')
 _STASHES = re.compile(rb'"stashes"\s*:\s*\[')
 
 
-def scan_page(body: bytes) -> PageScan:
-    """Read a page at the door.
+def scan_page(body: bytes, *, stored: bool = False) -> PageScan:
+    """Read a page at the door. A page that is `stored` has passed it, even if no record of it can be read.
 
     Raises:
-        NotAPage: the body is not JSON of this shape, is cut short, or not one of its records can be read.
+        NotAPage: the body is not JSON of this shape, is cut short, or is damaged and no record can be read.
     """
+    if body.startswith(_BYTE_ORDER_MARK):
+        body = b"   " + body[len(_BYTE_ORDER_MARK) :]
     try:
         page = _read_page(body)
     except RecursionError:
-        return _scan_damaged(body, "nested too deeply")
+        return _scan_damaged(body, "nested too deeply", stored=stored)
     except msgspec.ValidationError as error:
         raise NotAPage(f"wrong shape: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _scan_damaged(body, str(error))
+        return _scan_damaged(body, str(error), stored=stored)
     return PageScan(page.next_change_id, tuple(_records(body, (bytes(raw) for raw in page.stashes))))
 
 
@@ -107,13 +117,14 @@ def keep_leagues(body: bytes, scan: PageScan, leagues: frozenset[str], known: Ca
     """The page without the records of other leagues: a new body, cut from the old one.
 
     Removals always stay. A record of another league becomes a removal when its stash is `known` to the store (a set
-    of those ids that are public there now), so that a tab that moved to another league leaves no phantom. Records
-    that cannot be read stay, to be set aside where everybody sees them.
+    of those ids that are public there now) or stands in the page before, so that a tab that moved to another league
+    leaves no phantom. Records that cannot be read stay, to be set aside where everybody sees them.
     """
     out = [r for r in scan.records if not r.problem and r.public and r.league is not None and r.league not in leagues]
     if not out:
         return body
     moved = known([record.stash_id for record in out])
+    moved.update(r.stash_id for r in scan.records if r.public and (r.league is None or r.league in leagues))
     left_out = {record.position for record in out}
     pieces: list[bytes] = []
     for record in scan.records:
@@ -138,54 +149,81 @@ def _records(body: bytes, raws: Iterator[bytes]) -> Iterator[Record]:
 def _record(position: int, offset: int, raw: bytes) -> Record:
     place = Record(position, offset, len(raw), "", False, None, 0)
     try:
-        stash = _read_stash(raw)
         raw.decode("utf-8")
+        stash = _read_stash(raw)
     except RecursionError:
         return replace(place, problem="nested too deeply")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return replace(place, problem=str(error))
+        removed = _removed_stash(raw)
+        return replace(place, stash_id=removed) if removed else replace(place, problem=str(error))
     if not stash.id:
         return replace(place, problem="the stash has an empty id")
     league = stash.league or next((item.league for item in stash.items if item.league), None)
-    return replace(
-        place, stash_id=stash.id, public=stash.public, league=league, item_count=len(stash.items)
-    )
+    return replace(place, stash_id=stash.id, public=stash.public, league=league, item_count=len(stash.items))
 
 
-def _scan_damaged(body: bytes, reason: str) -> PageScan:
+def _removed_stash(raw: bytes) -> str:
+    """The id of a removal that carries no list of items: whatever else it carries, the stash is gone."""
+    try:
+        stash = _read_removal(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return "" if stash.public else stash.id
+
+
+def _scan_damaged(body: bytes, reason: str, *, stored: bool) -> PageScan:
     """Tell the records of a page apart by its brackets alone, for one bad record makes strict readers refuse all."""
     next_id, stashes = _NEXT_ID.search(body), _STASHES.search(body)
-    if next_id is None or stashes is None:
-        raise NotAPage(reason)
-    next_change_id = _string(next_id.group(1))
-    spans = _spans(body, stashes.end())
+    spans = _spans(body, stashes.end()) if stashes else None
+    next_change_id = _string(next_id.group(1)) if next_id else None
     if next_change_id is None or spans is None:
         raise NotAPage(reason)
-    records = tuple(
-        _record(position, start, body[start:stop]) for position, (start, stop) in enumerate(spans)
-    )
-    if all(record.problem for record in records):
+    records = tuple(_record(position, start, body[start:stop]) for position, (start, stop) in enumerate(spans))
+    if not stored and all(record.problem for record in records):
         raise NotAPage(reason)
+    try:
+        _read_page(_with_holes(body, records))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise NotAPage(reason) from None
     return PageScan(next_change_id, records)
 
 
+def _with_holes(body: bytes, records: tuple[Record, ...]) -> bytes:
+    """The page with `null` in place of every record that cannot be read: what the store will derive from."""
+    pieces, at = [], 0
+    for record in records:
+        if record.problem:
+            pieces.append(body[at : record.offset])
+            at = record.offset + record.length
+    return b"null".join((*pieces, body[at:]))
+
+
 def _spans(body: bytes, at: int) -> list[tuple[int, int]] | None:
-    """Where the objects of an array lie; None where the array or the page around it does not end."""
+    """Where the elements of an array lie, empty ones too; None where the array does not end."""
     spans: list[tuple[int, int]] = []
-    depth, start = 0, 0
+    depth = 0
     for token in _TOKEN.finditer(body, at):
         sign = token.group()
-        if sign in b"{[":
-            if depth == 0:
-                start = token.start()
+        if depth == 0 and sign in b",]":
+            start, stop = _trimmed(body, at, token.start())
+            if sign == b",":
+                spans.append((start, stop))
+                at = token.end()
+            else:
+                return [*spans, (start, stop)] if spans or start < stop else spans
+        elif sign in b"{[":
             depth += 1
         elif sign in b"}]":
             depth -= 1
-            if depth == 0:
-                spans.append((start, token.end()))
-            elif depth < 0:
-                return spans if body.rstrip().endswith(b"}") else None
+            if depth < 0:
+                return None
     return None
+
+
+def _trimmed(body: bytes, start: int, stop: int) -> tuple[int, int]:
+    text = body[start:stop]
+    start += len(text) - len(text.lstrip())
+    return start, max(start, stop - len(text) + len(text.rstrip()))
 
 
 def _end(pattern: re.Pattern[bytes], body: bytes, at: int) -> int:

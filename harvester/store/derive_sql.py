@@ -49,7 +49,6 @@ class _Fragments:
             "number": _in_sql(r"([0-9]*[1-9][0-9]*\.?[0-9]*|[0-9]*\.[0-9]*[1-9][0-9]*)"),
             "word": _in_sql(r'[^\s,;|()\[\]{}<>"~]*\pL(?:[^\s,;|()\[\]{}<>"~]*[^\s,;|()\[\]{}<>"~.!?:])?'),
             "long_names": _alternatives([word for word in words if not re.fullmatch(r"[a-z0-9-]+", word)]),
-            **{f"mods_{kind}": _mods(f"{kind}Mods") for kind in _MOD_KINDS},
         }
 
     def text(self, name: str) -> str:
@@ -62,12 +61,6 @@ class _Fragments:
 
 
 _NO_CURRENCIES = ("offer", "offers")
-_MOD_KINDS = ("implicit", "explicit", "crafted", "enchant", "fractured")
-
-
-def _mods(column: str) -> str:
-    """Mods are strings up to 3.28 and objects with a description since; a plain string is kept as it is."""
-    return f"arrayMap(m -> if(startsWith(m, '{{'), JSONExtractString(m, 'description'), m), {column})"
 
 
 @cache

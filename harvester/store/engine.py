@@ -231,7 +231,7 @@ class Engine:
         if holder is not None and holder != os.getpid():
             raise _held(directory, holder)
         # The engine's own signal handlers swallow Ctrl-Z and can hang a dying process.
-        _chdb.set_signal_handlers_enabled(False)
+        _chdb.set_signal_handlers_enabled(False)  # type: ignore[attr-defined]
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             client = clickhouse_connect.get_client(

@@ -131,5 +131,5 @@ def _looks_like_network(error: Exception) -> bool:
 
 def _first_lines(text: str, limit: int = 2000) -> str:
     """Engine messages without the tail of stack frames and version, cut to a readable length."""
-    text = text.split("\nStack trace")[0].strip()
+    text = text.split("\nStack trace", 1)[0].strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -7,18 +7,21 @@ The order matters: a step reads only what earlier steps and earlier pages wrote,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from harvester.clock import utc
 from harvester.feeds.page_scan import PageScan, Record, keep_leagues, scan_page
-from harvester.model import Page, Queue, SpooledPage
+from harvester.model import SpooledPage
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.dead_letters import DeadLetter, add_dead_letters, positions_set_aside
 from harvester.store.derive_sql import derivation, in_shadow
 from harvester.store.engine import Handle
 from harvester.store.errors import StoreError, StoreFault
 
+T = TypeVar("T")
+_VALUES_PER_STATEMENT = 2_000
 _BRONZE_COLUMNS = {
     "realm": "LowCardinality(String)",
     "seq": "UInt64",
@@ -90,7 +93,7 @@ class PublicStashLayers:
             StoreError: the store failed; call again when it is back.
         """
         body = self._stored_body(spooled.seq)
-        return None if body is None else self._silver(spooled, scan_page(body), repeating=True)
+        return None if body is None else self._silver(spooled, scan_page(body, stored=True), repeating=True)
 
     def _silver(self, spooled: SpooledPage, scan: PageScan, *, repeating: bool) -> PageCounts:
         seq = spooled.seq
@@ -107,11 +110,11 @@ class PublicStashLayers:
         if repeating:
             stored = self._stored_body(spooled.seq)
             if stored is not None:
-                return scan_page(stored)
-        body, scan = page.body, scan_page(page.body)
+                return scan_page(stored, stored=True)
+        body, scan = page.body, scan_page(page.body, stored=True)
         if self._leagues:
             body = keep_leagues(body, scan, self._leagues, self._known_as_public)
-            scan = scan_page(body)
+            scan = scan_page(body, stored=True)
         self._crash_point("bronze")
         row = (
             self._realm,
@@ -135,16 +138,9 @@ class PublicStashLayers:
         if repeating:
             gone = positions_set_aside(self._handle, spooled.page.queue, seq)
             set_aside = tuple(record for record in scan.records if record.position in gone)
-        if not (repeating and self._there("silver_stashes", seq)):
-            try:
-                self._run("stashes", seq, holes=bool(set_aside))
-            except StoreError as error:
-                if error.fault is not StoreFault.PROOF:
-                    raise
-                set_aside = self._find_unreadable(spooled, scan, set_aside)
-                self._run("stashes", seq, holes=True)
-        if not (repeating and self._there("silver_listings", seq)):
-            self._run("listings", seq, holes=bool(set_aside))
+        for step in ("stashes", "listings"):
+            if not (repeating and self._there(f"silver_{step}", seq)):
+                set_aside = self._run_proved(step, spooled, scan, set_aside)
         if not (repeating and self._there("silver_items", seq)):
             self._run("items", seq)
         if self._handle.rows(derivation("left_behind_stashes", shadow=self._shadow), self._key(seq)) and not (
@@ -154,28 +150,41 @@ class PublicStashLayers:
         self._run("stash_state", seq)
         return set_aside
 
-    def _find_unreadable(
-        self, spooled: SpooledPage, scan: PageScan, set_aside: tuple[Record, ...]
+    def _run_proved(
+        self, step: str, spooled: SpooledPage, scan: PageScan, set_aside: tuple[Record, ...]
     ) -> tuple[Record, ...]:
-        """The engine did not read the page as the door did: ask it record by record, and set the bad ones aside."""
-        known = {record.position for record in set_aside}
-        good = [record for record in scan.records if record.position not in known]
-        bad = {
-            row[0]
-            for row in self._handle.rows(
-                derivation("unreadable_records"),
-                {**self._key(spooled.seq), "records": [(r.position, r.item_count, r.offset, r.length) for r in good]},
-            )
-        }
-        found = tuple(
-            replace(record, problem="the engine cannot read it")
-            for record in good
-            if record.position in bad or not bad
-        )
-        self._set_aside(spooled, found)
-        return tuple(sorted((*set_aside, *found), key=lambda record: record.position))
+        """Run a step that reads the page; where the count proof fails, once more without the records at fault."""
+        try:
+            self._run(step, spooled.seq, holes=bool(set_aside))
+        except StoreError as error:
+            if error.fault is not StoreFault.PROOF:
+                raise
+        else:
+            return set_aside
+        good = [record for record in scan.records if record not in set_aside]
+        found = self._unreadable(spooled.seq, good) or good
+        while True:
+            self._set_aside(spooled, [replace(record, problem="the engine cannot read it") for record in found])
+            set_aside = tuple(sorted((*set_aside, *found), key=lambda record: record.position))
+            try:
+                self._run(step, spooled.seq, holes=True)
+            except StoreError as error:
+                found = [record for record in good if record not in set_aside]
+                if error.fault is not StoreFault.PROOF or not found:
+                    raise
+            else:
+                return set_aside
 
-    def _set_aside(self, spooled: SpooledPage, records: tuple[Record, ...]) -> None:
+    def _unreadable(self, seq: int, records: list[Record]) -> list[Record]:
+        """Those records of the stored page that the engine does not read as the door did."""
+        bad: set[int] = set()
+        for batch in _batches(records):
+            places = [(r.position, r.item_count, r.offset, r.length) for r in batch]
+            rows = self._handle.rows(derivation("unreadable_records"), {**self._key(seq), "records": places})
+            bad.update(row[0] for row in rows)
+        return [record for record in records if record.position in bad]
+
+    def _set_aside(self, spooled: SpooledPage, records: Sequence[Record]) -> None:
         body = self._stored_body(spooled.seq) or b""
         letters = [
             DeadLetter(
@@ -201,12 +210,15 @@ class PublicStashLayers:
         return bytes(rows[0][0]) if rows else None
 
     def _known_as_public(self, stash_ids: list[str]) -> set[str]:
-        rows = self._handle.rows(
-            "SELECT stash_id FROM silver_stash_state FINAL"
-            " WHERE realm = {realm:String} AND stash_id IN {ids:Array(String)} AND public",
-            {"realm": self._realm, "ids": stash_ids},
-        )
-        return {row[0] for row in rows}
+        known: set[str] = set()
+        for batch in _batches(stash_ids):
+            rows = self._handle.rows(
+                "SELECT stash_id FROM silver_stash_state FINAL"
+                " WHERE realm = {realm:String} AND stash_id IN {ids:Array(String)} AND public",
+                {"realm": self._realm, "ids": batch},
+            )
+            known.update(row[0] for row in rows)
+        return known
 
     def _there(self, step: str, seq: int) -> bool:
         sql = in_shadow(_PRESENT[step]) if self._shadow else _PRESENT[step]
@@ -218,3 +230,9 @@ class PublicStashLayers:
 
     def _key(self, seq: int) -> dict[str, object]:
         return {"realm": self._realm, "seq": seq}
+
+
+def _batches(values: list[T]) -> Iterator[list[T]]:
+    """Parameters of a statement travel in its URL, whose length servers bound."""
+    for start in range(0, len(values), _VALUES_PER_STATEMENT):
+        yield values[start : start + _VALUES_PER_STATEMENT]

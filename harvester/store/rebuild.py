@@ -19,7 +19,6 @@ from harvester.store.engine import Engine, Handle
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.rebuild_cover import Cover, find_cover
 from harvester.store.rebuild_shadow import Shadow, derivation_recipe
-from harvester.store.retention import apply_retention
 
 PAGES_LISTED_AT_ONCE = 1000
 
@@ -135,7 +134,7 @@ class SilverRebuild:
                 progress(RebuildProgress("", "putting it in place", done, total))
                 shadow.begin_swap(standing)
             shadow.finish_swap()
-            apply_retention(plain, raw_days=raw_days, silver_days=silver_days)
+            shadow.restore_retention(raw_days=raw_days, silver_days=silver_days)
             return RebuildResult(RebuildEnd.DONE, covers, records, set_aside)
 
     def discard(self) -> None:

@@ -14,6 +14,7 @@ from harvester.store.crash_points import CrashPoint
 from harvester.store.derive_sql import SHADOW_PREFIX, SILVER_TABLES, derivation
 from harvester.store.engine import Handle, quote_text
 from harvester.store.rebuild_cover import Cover
+from harvester.store.retention import apply_retention
 
 _JOURNAL = f"{SHADOW_PREFIX}journal"
 _HISTORY = ("silver_stashes", "silver_items")
@@ -90,6 +91,13 @@ class Shadow:
                 self._handle.run(f"EXCHANGE TABLES {table} AND {SHADOW_PREFIX}{table}")
         self._crash_point("swapped")
         self.discard()
+
+    def restore_retention(self, *, raw_days: int, silver_days: int) -> None:
+        """Set again how long the history is kept, 0 for ever; the shadows kept theirs for ever."""
+        apply_retention(self._handle, raw_days=raw_days, silver_days=silver_days)
+        if silver_days:
+            for table in _HISTORY:
+                self._handle.run(f"ALTER TABLE {table} MATERIALIZE TTL")
 
     def discard(self) -> None:
         """Remove the shadows, the journal last."""

@@ -4,4 +4,4 @@ SELECT
     realm, item_id, stash_id, seq, first_seen,
     (SELECT fetched_at FROM raw_public_stash_pages WHERE realm = {realm:String} AND seq = {seq:UInt64})
 FROM silver_listings
-WHERE realm = {realm:String} AND seq = {seq:UInt64} AND change = 'new' AND NOT startsWith(item_id, '~')
+WHERE realm = {realm:String} AND seq = {seq:UInt64} AND change = 'new'

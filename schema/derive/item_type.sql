@@ -7,4 +7,4 @@ Tuple(
                 enchantMods Array(String), fracturedMods Array(String),
                 properties Array(Tuple(name String, values Array(Array(String)))),
                 sockets Array(Tuple(group UInt8, attr String, sColour String)),
-                influences Map(String, Bool), shaper Bool, elder Bool)
+                influences Map(String, Bool), shaper Bool, elder Bool, w Int32, verified Bool)

@@ -24,14 +24,23 @@ LEFT ANY JOIN
     FROM silver_item_homes
     WHERE realm = {realm:String} AND item_id IN
     (
-        SELECT pair.2
+        SELECT item_id
         FROM
         (
-            SELECT arrayJoin(arrayFlatten(arrayMap(
-                s -> arrayMap(i -> (sipHash64(s.1, i.1), i.1), s.2),
-                JSONExtract(text, 'stashes', 'Array(Tuple(id String, items Array(${item_outline_type})))')))) AS pair
-            FROM (${page_text})
+            SELECT stash_id, ${item_id} AS item_id
+            FROM
+            (
+                SELECT stash.1 AS stash_id, item.1 AS id, item.2 AS inventory_id, item.3 AS px, item.4 AS py, place
+                FROM
+                (
+                    SELECT arrayJoin(JSONExtract(text, 'stashes', 'Array(Tuple(
+                        id String,
+                        items Array(Tuple(id String, inventoryId String, x Nullable(Int32), y Nullable(Int32)))))')) AS stash
+                    FROM (${page_text})
+                )
+                ARRAY JOIN stash.2 AS item, arrayEnumerate(stash.2) AS place
+            )
         )
-        WHERE pair.2 != '' AND pair.1 NOT IN (SELECT item_key FROM (${previous}))
+        WHERE sipHash64(stash_id, item_id) NOT IN (SELECT item_key FROM (${previous}))
     )
 ) AS home ON home.item_key = item.item_key

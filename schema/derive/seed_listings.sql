@@ -2,7 +2,7 @@
 INSERT INTO rebuild_silver_listings
     (realm, stash_id, item_id, seq, change, stash_key, item_key, content, first_seen, ${seed_columns})
 SELECT
-    {realm:String}, stash_id, item_id, record.seq, 'same', sipHash64(stash_id), sipHash64(stash_id, item_id),
+    {realm:String}, stash_id, item_id, record.newest, 'same', sipHash64(stash_id), sipHash64(stash_id, item_id),
     ${content}, first_seen, ${seed_columns}
 FROM
 (
@@ -40,7 +40,7 @@ FROM
 ) AS known
 LEFT ANY JOIN
 (
-    SELECT stash_id, max(seq) AS seq FROM silver_stashes
+    SELECT stash_id, max(seq) AS newest FROM silver_stashes
     WHERE realm = {realm:String} AND seq < {first:UInt64}
     GROUP BY stash_id
 ) AS record ON record.stash_id = known.stash_id

@@ -59,7 +59,8 @@ CREATE TABLE IF NOT EXISTS silver_listings
     INDEX newest_page seq TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(seq)
-ORDER BY (realm, stash_id, item_id);
+ORDER BY (realm, stash_id, item_id)
+SETTINGS index_granularity = 1024;
 
 CREATE TABLE IF NOT EXISTS silver_items
 (

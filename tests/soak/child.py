@@ -33,6 +33,8 @@ from tests.soak.stream import LONGEST, Stream
 QUEUE = Queue("psapi", "pc")
 CRASHED = 66
 TICK_SECONDS = 0.005
+LIMIT = "6:1:1"
+"""About what two busy cores commit, so that the spool is sometimes empty and sometimes holds a few pages."""
 
 
 def settings_in(directory: Path) -> Settings:
@@ -99,7 +101,7 @@ def _transport(settings: Settings, stream: Stream) -> Callable[[], SimulatorTran
             stream,
             client_id=settings.oauth_client_id,
             client_secret=settings.client_secret(),
-            policy=Policy("under-fire", {"Ip": ["2000:1:1"]}),
+            policy=Policy("under-fire", {"Ip": [LIMIT]}),
         )
         return SimulatorTransport(api)
 

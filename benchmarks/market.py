@@ -1,0 +1,73 @@
+"""Pages of a market of a wanted size, made fast: what the benchmarks store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from random import Random
+
+
+class Market:
+    """`stashes` tabs of `items` things; each sighting of a tab reprices or replaces about a fifth of it."""
+
+    def __init__(self, stashes: int, items: int, seed: int = 1) -> None:
+        self._random = Random(seed)
+        self._items = items
+        self._stashes = stashes
+        self._ids = [_hex(f"stash {seed} {n}") for n in range(stashes)]
+        self._content: dict[int, list[bytes]] = {}
+        self._made = 0
+        self._next = 0
+
+    def page(self, stashes: int) -> bytes:
+        """A page of so many tabs: first each tab once, then any of them."""
+        records = []
+        for _ in range(stashes):
+            number = self._next if self._next < self._stashes else self._random.randrange(self._stashes)
+            self._next += 1
+            records.append(self._record(number))
+        head = f'{{"next_change_id":"{self._next}-0-0-0-0","stashes":['.encode()
+        return head + b",".join(records) + b"]}"
+
+    def _record(self, number: int) -> bytes:
+        items = self._content.setdefault(number, [])
+        if not items:
+            items.extend(self._item() for _ in range(self._items))
+        else:
+            for _ in range(max(1, self._items // 5)):
+                items[self._random.randrange(len(items))] = self._item()
+        head = (
+            f'{{"id":"{self._ids[number]}","public":true,"accountName":"player{number}#1234",'
+            f'"stash":"~b/o {number % 90 + 1} chaos","stashType":"PremiumStash","league":"Standard","items":['
+        ).encode()
+        return head + b",".join(items) + b"]}"
+
+    def _item(self) -> bytes:
+        self._made += 1
+        roll = self._random.randrange
+        item = {
+            "verified": False,
+            "w": 1,
+            "h": 1,
+            "icon": f"https://web.poecdn.com/gen/image/{_hex(str(roll(500)))}/Thing.png",
+            "league": "Standard",
+            "id": _hex(f"item {self._made}"),
+            "name": f"Dire {roll(2000)}",
+            "typeLine": f"Thing {roll(900)}",
+            "baseType": f"Thing {roll(900)}",
+            "rarity": "Rare",
+            "identified": True,
+            "ilvl": roll(100),
+            "note": f"~price {roll(500) + 1} chaos",
+            "properties": [{"name": "Quality", "values": [[f"+{roll(20)}%", 1]], "displayMode": 0}],
+            "explicitMods": [f"+{roll(100)} to maximum Life", f"{roll(50)}% increased Damage", f"+{roll(45)}% to Fire"],
+            "frameType": 2,
+            "x": roll(24),
+            "y": roll(24),
+            "inventoryId": "Stash1",
+        }
+        return json.dumps(item, separators=(",", ":")).encode()
+
+
+def _hex(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,201 @@
+"""`poe-ledger --headless rebuild silver`: derive silver anew from the pages that bronze holds."""
+
+from __future__ import annotations
+
+import contextlib
+import json as json_format
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from harvester.commands.exit_codes import DONE, FAILED, INTERRUPTED, MISUSED, SCHEMA_NOT_READY
+from harvester.commands.output import print_table, say
+from harvester.commands.signals import leaving_on_signals
+from harvester.commands.store_access import engine_of, say_store_error
+from harvester.feeds.public_stash import FEED_NAME
+from harvester.model import Queue
+from harvester.settings import FEED_REALMS, Settings
+from harvester.store import migrations
+from harvester.store.engine import Engine
+from harvester.store.errors import StoreError
+from harvester.store.lease import Lease, LeaseTaken
+from harvester.store.migration_status import is_unborn
+from harvester.store.migrations import MigrationError
+from harvester.store.rebuild import RebuildEnd, RebuildProgress, RebuildRefused, RebuildResult, SilverRebuild
+from harvester.store.schema_files import SchemaFilesMissingError, migrations_directory
+from harvester.store.spool import Spool
+
+LINE_EVERY_SECONDS = 5.0
+
+
+def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO) -> int:
+    """Derive silver anew for the realms of the settings; returns the exit code.
+
+    What was derived goes to `out` (with `json` as one object), progress to `err`.
+    """
+    realms = [realm for realm in settings.realms if realm in FEED_REALMS[FEED_NAME]]
+    if not realms:
+        say(err, f"POE_REALMS names no realm of the public stash stream: {', '.join(FEED_REALMS[FEED_NAME])}.")
+        return MISUSED
+    engine = engine_of(settings)
+    try:
+        blocked = _not_ready(engine, err)
+        if blocked is not None:
+            return blocked
+        with _leases(settings):
+            return _rebuild(engine, settings, realms, json=json, out=out, err=err)
+    except LeaseTaken as error:
+        say(err, f"{error} Stop that harvest first: silver cannot be rebuilt beside it.")
+    except OSError as error:
+        say(err, f"{settings.spool_dir} cannot be used: {error.strerror or error}. Set POE_SPOOL_DIR to a writable directory.")
+    except RebuildRefused as error:
+        say(err, str(error))
+    except StoreError as error:
+        say_store_error(err, error)
+    return FAILED
+
+
+def _rebuild(engine: Engine, settings: Settings, realms: list[str], *, json: bool, out: TextIO, err: TextIO) -> int:
+    rebuild = SilverRebuild(engine, realms)
+    with leaving_on_signals(lambda: say(err, "Stopping behind the page in hand …")) as leave, _Display(err) as display:
+        result = rebuild.run(
+            display.show,
+            lambda: leave.asked,
+            raw_days=settings.raw_retention_days,
+            silver_days=settings.silver_retention_days,
+        )
+        if result.end is RebuildEnd.STOPPED and leave.exit_code == INTERRUPTED:
+            rebuild.discard()
+    if result.end is RebuildEnd.STOPPED:
+        if leave.exit_code == INTERRUPTED:
+            say(err, "Interrupted: silver is as it was.")
+            return INTERRUPTED
+        say(err, "Stopped: silver is as it was. The same command goes on where this one was.")
+        return FAILED
+    _report(result, json=json, out=out)
+    if result.end is RebuildEnd.NOTHING_TO_DO:
+        say(err, f"Nothing to rebuild: bronze does not hold the newest pages of {', '.join(realms)}. Silver is as it was.")
+    else:
+        say(err, f"Silver of {', '.join(realms)} is derived anew in {engine.url}, database {engine.database}.")
+    return DONE
+
+
+def _not_ready(engine: Engine, err: TextIO) -> int | None:
+    """An exit code where the store lacks what a rebuild needs."""
+    if is_unborn(engine):
+        say(err, "There is no store yet: nothing was ever harvested here.")
+        return FAILED
+    try:
+        status = migrations.status(engine, migrations.load_migrations(migrations_directory()))
+    except (MigrationError, SchemaFilesMissingError) as error:
+        say(err, str(error))
+        return SCHEMA_NOT_READY
+    if status.untouched:
+        say(err, "The store is empty: nothing was ever harvested here.")
+        return FAILED
+    blocking = [
+        entry.migration.name
+        for entry in status.entries
+        if entry.migration is not None
+        and entry.migration.needed_by_harvest
+        and entry.state not in (migrations.MigrationState.APPLIED, migrations.MigrationState.EDITED)
+    ]
+    if blocking:
+        say(err, f"The schema is not as this release needs it: {', '.join(blocking)}. Nothing was changed.")
+        say(err, "See:  poe-ledger --headless migrate --status")
+        return SCHEMA_NOT_READY
+    return None
+
+
+@contextlib.contextmanager
+def _leases(settings: Settings) -> Iterator[None]:
+    """Hold the queues of every realm: the swap replaces the tables of all of them."""
+    with contextlib.ExitStack() as stack:
+        for realm in FEED_REALMS[FEED_NAME]:
+            queue = Queue(FEED_NAME, realm)
+            lease = Lease(Spool(settings.spool_dir, queue).directory, queue.key)
+            stack.callback(lease.release)
+        yield
+
+
+def _report(result: RebuildResult, *, json: bool, out: TextIO) -> None:
+    if json:
+        realms = [
+            {
+                "realm": cover.realm,
+                "first_seq": cover.first,
+                "last_seq": cover.last,
+                "pages": cover.pages,
+                "records": result.records.get(cover.realm, 0),
+            }
+            for cover in result.covers
+        ]
+        say(out, json_format.dumps({"end": result.end.value, "realms": realms, "set_aside": result.set_aside}))
+        return
+    rows = [
+        [cover.realm, f"{cover.pages:,}", f"{cover.first:,}", f"{cover.last:,}", f"{result.records.get(cover.realm, 0):,}"]
+        for cover in result.covers
+    ]
+    if rows:
+        print_table(out, ["realm", "pages", "from page", "to page", "records"], rows)
+
+
+class _Display:
+    """A bar on a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self, err: TextIO) -> None:
+        self._err = err
+        self._began = time.monotonic()
+        self._first_done: int | None = None
+        self._next_line = self._began + LINE_EVERY_SECONDS
+        self._bar: Progress | None = None
+        if err.isatty():
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+            console = Console(file=err, markup=False, highlight=False, emoji=False)
+            self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+            self._task = self._bar.add_task("silver", total=None, rate="")
+
+    def show(self, progress: RebuildProgress) -> None:
+        if not progress.realm:
+            say(self._err, f"{progress.step[:1].upper()}{progress.step[1:]} …")
+            return
+        if self._first_done is None:
+            self._first_done, self._began = progress.pages_done - 1, time.monotonic()
+        spent = max(0.001, time.monotonic() - self._began)
+        rate = (progress.pages_done - self._first_done) / spent
+        if self._bar is not None:
+            self._bar.update(
+                self._task,
+                description=f"silver {progress.realm}",
+                completed=progress.pages_done,
+                total=progress.pages_total,
+                rate=f"{rate:.1f} pages/s",
+            )
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + LINE_EVERY_SECONDS
+            left = (progress.pages_total - progress.pages_done) / rate
+            done = f"{progress.pages_done:,} of {progress.pages_total:,} pages"
+            say(self._err, f"{progress.realm}: {done}, {rate:.1f} pages/s, {_duration(left)} left")
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

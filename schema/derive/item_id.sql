@@ -1,0 +1,1 @@
+if(id != '', id, concat('~', lower(hex(sipHash128(stash_id, inventory_id, ifNull(px, -1), ifNull(py, toInt32(place)))))))
