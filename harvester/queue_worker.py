@@ -55,11 +55,15 @@ class WorkerPolicy:
 
 
 class QueueStopped(Exception):  # noqa: N818
-    """The queue cannot go on by itself; the message says why, `todo` what helps."""
+    """The queue cannot go on by itself; the message says why, `todo` what helps.
 
-    def __init__(self, message: str, todo: str) -> None:
+    `misconfigured` says that starting again without a change of the settings leads here again.
+    """
+
+    def __init__(self, message: str, todo: str, *, misconfigured: bool = False) -> None:
         super().__init__(message)
         self.todo = todo
+        self.misconfigured = misconfigured
 
 
 class QueueWorker:
@@ -206,7 +210,9 @@ class QueueWorker:
             try:
                 answer = await self._chain.answer(self._cursor, ahead=self._requests_ahead())
             except CredentialsRefused as error:
-                raise QueueStopped(str(error), "Check POE_OAUTH_CLIENT_ID and POE_OAUTH_CLIENT_SECRET.") from error
+                raise QueueStopped(
+                    str(error), "Check POE_OAUTH_CLIENT_ID and POE_OAUTH_CLIENT_SECRET.", misconfigured=True
+                ) from error
             except RateLimited as error:
                 self._say(Level.WARNING, f"rate limited: {error}", "waiting as the API says, then the same page again")
                 continue
@@ -252,6 +258,7 @@ class QueueWorker:
             raise QueueStopped(
                 f"the API refuses us: {error}",
                 "Check that the OAuth client is active and holds the scope in POE_OAUTH_SCOPE.",
+                misconfigured=True,
             )
         if refusals + 1 >= REFUSALS_BEFORE_STOP:
             raise QueueStopped(

@@ -5,23 +5,26 @@ Textual is imported only where there is a screen to draw.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 
-from harvester.commands.exit_codes import FAILED, INTERRUPTED, MISUSED
+from harvester.commands.exit_codes import DONE, FAILED, INTERRUPTED, MISUSED
 from harvester.commands.output import say
 from harvester.settings import Settings, SettingsError, load_settings
 from harvester.version import __version__
 
+SIMULATED_FEED = "psapi"
 _ANYWHERE = ("--headless", "--demo", "--monitor")
 
 app = typer.Typer(
     name="poe-ledger",
-    help="Keeps a history of the Path of Exile market in ClickHouse. Not affiliated with or endorsed by Grinding Gear Games.",
     epilog="Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 migrations pending, drifted or failed · "
     "4 a sanity check is red · 130 Ctrl-C. Standard output is data, standard error is talk. "
     "Settings come from the environment and from .env: see .env.example.",
@@ -39,21 +42,25 @@ class Mode:
 
     headless: bool = False
     demo: bool = False
-    monitor: bool = False
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script: ends the process with the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    anywhere = [argument for argument in given if argument in _ANYWHERE]
-    rest = [argument for argument in given if argument not in _ANYWHERE]
     try:
-        app(args=[*anywhere, *rest], prog_name="poe-ledger")
+        app(args=_in_front(list(sys.argv[1:] if arguments is None else arguments)), prog_name="poe-ledger")
     except KeyboardInterrupt:
         say(sys.stderr, "Interrupted. Nothing is lost; run it again to go on.")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
+        # Whoever read our output has left; what is still buffered must not be tried again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
+
+
+def _in_front(given: list[str]) -> list[str]:
+    """The arguments with those that may stand anywhere put where typer expects them."""
+    anywhere = [argument for argument in given if argument in _ANYWHERE]
+    return [*anywhere, *(argument for argument in given if argument not in _ANYWHERE)]
 
 
 @app.callback(invoke_without_command=True)
@@ -63,14 +70,20 @@ def entry(
     demo: Annotated[
         bool, typer.Option("--demo", help="Against a simulated API, in a throw-away directory; may stand anywhere.")
     ] = False,
-    monitor: Annotated[bool, typer.Option("--monitor", help="Watch a harvest that runs elsewhere.", hidden=True)] = False,
+    monitor: Annotated[bool, typer.Option("--monitor", hidden=True)] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """What happens without a command: the harvest."""
+    """Keeps a history of the Path of Exile market in ClickHouse. Without a command it harvests.
+
+    Not affiliated with or endorsed by Grinding Gear Games.
+    """
     if version:
         say(sys.stdout, f"poe-ledger {__version__}")
         raise typer.Exit
-    context.obj = Mode(headless, demo, monitor)
+    if monitor:
+        say(sys.stderr, "--monitor needs the terminal app, which is not there yet. See: poe-ledger --headless status")
+        raise typer.Exit(MISUSED)
+    context.obj = Mode(headless, demo)
     if context.invoked_subcommand is None:
         harvest(context)
 
@@ -91,37 +104,52 @@ def harvest(
 ) -> None:
     """Harvest the market into ClickHouse until it is told to stop (Ctrl-C)."""
     from harvester.commands.demo import DEMO_PAGES, demo_transport
+    from harvester.commands.demo_report import report_demo
     from harvester.commands.harvest import HarvestOptions, run_harvest
     from harvester.supervisor import Goal
 
     mode: Mode = context.obj
-    overrides = {"feeds": feed or None, "realms": realm or None, "leagues": league or None}
+    _none_empty(feed=feed, realm=realm, league=league)
 
     def run(settings: Settings) -> int:
-        chosen = settings.with_overrides(**overrides)
-        if mode.demo and not (once or pages) and not sys.stdin.isatty():
-            goal = Goal(pages=DEMO_PAGES)
-        else:
-            goal = Goal(pages=pages, until_caught_up=once)
-        options = HarvestOptions(goal=goal, json=json)
-        if mode.demo:
-            options = replace(
-                options, leave_newest_migration=True, transport=lambda: demo_transport(chosen)
-            )
-        return run_harvest(chosen, options, out=sys.stdout, err=sys.stderr)
+        chosen = settings.with_overrides(feeds=feed, realms=realm, leagues=league)
+        options = HarvestOptions(goal=Goal(pages=pages, until_caught_up=once), json=json)
+        if not mode.demo:
+            return run_harvest(chosen, options, out=sys.stdout, err=sys.stderr)
+        if not feed and SIMULATED_FEED not in chosen.feeds:
+            chosen = chosen.with_overrides(feeds=[*chosen.feeds, SIMULATED_FEED])
+        if not (once or pages or _on_a_terminal()):
+            options = replace(options, goal=Goal(pages=DEMO_PAGES))
+        options = replace(options, leave_newest_migration=True, transport=lambda: demo_transport(chosen))
+        code = run_harvest(chosen, options, out=sys.stdout, err=sys.stderr)
+        if code == DONE and not json:
+            report_demo(chosen, out=sys.stdout, err=sys.stderr)
+        return code
 
+    if not mode.headless and _on_a_terminal():
+        say(sys.stderr, "The terminal app is not there yet: harvesting without it (as with --headless). Ctrl-C stops.")
+    # Until the harvest listens for them itself: asked to leave before it began is no failure.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     _finish(mode, run, fresh_demo=True)
 
 
 @app.command()
 def migrate(
     context: typer.Context,
-    status: Annotated[bool, typer.Option("--status", help="List every migration and how it stands (the default).")] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="List every migration and how it stands (the default).")
+    ] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Run what is pending, statement by statement.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print every statement that --apply would run; the engine parses it, nothing runs.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Print every statement that --apply would run; the engine parses it, nothing runs."
+        ),
     ] = False,
-    allow_drift: Annotated[bool, typer.Option("--allow-drift", help="Apply although files and store disagree.")] = False,
+    allow_drift: Annotated[
+        bool, typer.Option("--allow-drift", help="Apply although files and store disagree.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
 ) -> None:
     """Show or apply the migrations of the schema. Applying again is always safe."""
@@ -184,28 +212,50 @@ def rebuild(
     """Derive silver anew from the pages that bronze still holds. The harvest must be stopped meanwhile."""
     from harvester.commands.rebuild import run_rebuild
 
+    _none_empty(realm=realm)
     if layer != "silver":
         say(sys.stderr, f"Only silver can be rebuilt, not {layer!r}: bronze is what came from the API.")
         raise typer.Exit(MISUSED)
     _finish(
         context.obj,
-        lambda settings: run_rebuild(
-            settings.with_overrides(realms=realm or None), json=json, out=sys.stdout, err=sys.stderr
-        ),
+        lambda settings: run_rebuild(settings.with_overrides(realms=realm), json=json, out=sys.stdout, err=sys.stderr),
     )
 
 
-def _finish(mode: Mode, run: Callable[[Settings], int], *, fresh_demo: bool = False) -> None:
+def _finish(mode: Mode, run: Callable[[Settings], int], *, fresh_demo: bool = False) -> NoReturn:
     """Load the settings, run the command, and leave with its exit code."""
     from harvester.commands.demo import last_demo_directory, new_demo_directory, settings_of_demo
 
     try:
-        if mode.demo:
-            directory = new_demo_directory() if fresh_demo else last_demo_directory()
-            code = run(settings_of_demo(directory))
-        else:
+        if not mode.demo:
             code = run(load_settings())
+        elif fresh_demo:
+            code = run(settings_of_demo(new_demo_directory()))
+        elif last_demo_directory().is_dir():
+            code = run(settings_of_demo(last_demo_directory()))
+        else:
+            say(sys.stderr, "No demo was run yet. Run one: poe-ledger --demo --headless harvest --pages 5")
+            code = FAILED
     except SettingsError as error:
         say(sys.stderr, str(error))
         code = MISUSED
     raise typer.Exit(code)
+
+
+def _none_empty(**options: list[str] | None) -> None:
+    """An empty name would mean all, which nobody who names something wants."""
+    for name, values in options.items():
+        if any(not value.strip() for value in values or ()):
+            raise typer.BadParameter("the name is empty", param_hint=f"--{name}")
+
+
+def _on_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(DONE)
+
+
+if __name__ == "__main__":
+    main()

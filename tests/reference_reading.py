@@ -72,6 +72,7 @@ def read_pages(pages: Iterable[tuple[Any, bytes]]) -> Reading:
     home: dict[str, str] = {}
     first_seen: dict[ListingKey, Any] = {}
     for fetched_at, body in pages:
+        sighted: list[ListingKey] = []
         for record in _records_that_count(json.loads(body)):
             stash_id = record["id"]
             for gone in listings.pop(stash_id, {}):
@@ -83,6 +84,8 @@ def read_pages(pages: Iterable[tuple[Any, bytes]]) -> Reading:
             listed: dict[str, Row] = {}
             for position, item in enumerate(record["items"]):
                 key = _text(item, "id") or _place(item, position)
+                if (stash_id, key) not in first_seen:
+                    sighted.append((stash_id, key))
                 seen = first_seen.setdefault((stash_id, key), fetched_at)
                 listed[key] = _listing_row(record, item, seen, fetched_at)
                 if _text(item, "id"):
@@ -91,6 +94,9 @@ def read_pages(pages: Iterable[tuple[Any, bytes]]) -> Reading:
                         listings[former].pop(key, None)
                     home[key] = stash_id
             listings[stash_id] = listed
+        for stash_id, key in sighted:  # what a later sighting of the same page overrules was none
+            if key not in listings.get(stash_id, ()):
+                del first_seen[stash_id, key]
     return Reading(
         stashes, {(stash_id, key): row for stash_id, rows in listings.items() for key, row in rows.items()}
     )
@@ -105,13 +111,17 @@ def _records_that_count(page: Any) -> list[Row]:
             and isinstance(record.get("id"), str)
             and record["id"]
             and isinstance(record.get("public"), bool)
-            and isinstance(record.get("items"), list)
-            and all(isinstance(item, dict) for item in record["items"])
+            and (record["public"] is False or _items_are_objects(record))
         )
         if readable:
             latest.pop(record["id"], None)  # the later place in the page counts too
             latest[record["id"]] = record
     return list(latest.values())
+
+
+def _items_are_objects(record: Row) -> bool:
+    items = record.get("items")
+    return isinstance(items, list) and all(isinstance(item, dict) for item in items)
 
 
 def _stash_row(record: Row, fetched_at: Any) -> Row:
@@ -158,10 +168,10 @@ def price_of(item: Row, tab_name: str) -> Price:
     note, forum = _text(item, "note"), _text(item, "forum_note")
     if note:
         return read_price(note)
-    if forum.startswith("~"):
+    if forum.lstrip().startswith("~"):
         return read_price(forum)
     kind, amount, lot, currency = read_price(tab_name)
-    return NO_PRICE if "/" in _amount_text(tab_name) else (kind, amount, lot, currency)
+    return NO_PRICE if kind != "skip" and "/" in _amount_text(tab_name) else (kind, amount, lot, currency)
 
 
 def read_price(text: str) -> Price:

@@ -231,7 +231,9 @@ REFUSALS: list[tuple[Any, type[ApiError], Outcome, int, int | None, float | None
 ]
 
 
-@pytest.mark.parametrize(("reply", "kind", "outcome", "status", "code", "retry_after"), REFUSALS)
+@pytest.mark.parametrize(
+    ("reply", "kind", "outcome", "status", "code", "retry_after"), REFUSALS, ids=lambda value: str(value)[:40]
+)
 def test_every_refusal_is_told_apart_and_recorded(
     reply: Any, kind: type[ApiError], outcome: Outcome, status: int, code: int | None, retry_after: float | None
 ) -> None:
@@ -283,6 +285,7 @@ def test_a_wanted_404_is_handed_out_with_its_body() -> None:
         ("zstd", zstandard.compress(PAGE)),
         ("zstd", zstandard.compress(PAGE[:99]) + zstandard.compress(PAGE[99:])),
     ],
+    ids=["none", "identity", "gzip", "gzip members", "zstd", "zstd frames"],
 )
 def test_bodies_are_unpacked_in_pieces_of_any_size(encoding: str, body: bytes) -> None:
     for size in (1, 7, 10_000):
@@ -306,6 +309,7 @@ def test_bodies_are_unpacked_in_pieces_of_any_size(encoding: str, body: bytes) -
         ("br", PAGE),
         ("", bytes(3 << 20)),
     ],
+    ids=["no gzip", "cut gzip", "gzip tail", "gzip bomb", "no zstd", "cut zstd", "zstd bomb", "brotli", "large"],
 )
 def test_a_broken_or_too_large_body_is_a_bad_body(encoding: str, body: bytes) -> None:
     bench = Bench(

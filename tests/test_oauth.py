@@ -233,9 +233,7 @@ def test_the_endpoint_has_its_own_policy_and_it_is_obeyed() -> None:
     assert bench.run(main()) >= 30
 
 
-@pytest.mark.parametrize(
-    "fault", [OSError("no such file"), ValueError("POE_OAUTH_CLIENT_SECRET_FILE is empty")]
-)
+@pytest.mark.parametrize("fault", [OSError("no such file"), ValueError("POE_OAUTH_CLIENT_SECRET_FILE is empty")])
 def test_a_secret_that_cannot_be_read_is_told_and_tried_again_later(fault: Exception) -> None:
     bench = Bench(granted())
     faults = [fault]
@@ -289,6 +287,18 @@ def test_the_last_caller_takes_the_request_with_it_and_a_later_one_starts_anew()
 
     assert bench.run(main()) == TOKEN
     assert [record.outcome for record in bench.records] == [Outcome.CANCELLED, Outcome.OK]
+
+
+def test_a_caller_who_comes_while_the_last_one_leaves_is_not_cancelled_with_him() -> None:
+    bench = Bench(granted(), latency=5)
+
+    async def main() -> str:
+        first = asyncio.create_task(bench.source.token())
+        await bench.clock.sleep(1)
+        first.cancel()
+        return await asyncio.create_task(bench.source.token())
+
+    assert bench.run(main()) == TOKEN
 
 
 def test_no_secret_and_no_token_in_anything_that_can_be_read() -> None:

@@ -17,6 +17,7 @@ from harvester.api.pacer import Pacer
 from harvester.api.pacer_book import PacerBook
 from harvester.api.rate_limit import parse_limits
 from harvester.api.restrictions import FILE_NAME, RestrictionFile
+from harvester.api.window import RoundTrips
 from harvester.clock import VirtualClock, virtual_time
 from harvester.model import Limits
 
@@ -235,6 +236,42 @@ def test_neighbours_are_left_room() -> None:
 
     run(main)
     assert blamed == 0
+
+
+def test_a_hit_that_may_be_a_neighbours_is_waited_out_like_one() -> None:
+    """The State counts two: this request, and either our slow earlier one or somebody else's later one."""
+
+    async def main(clock: VirtualClock) -> float:
+        pacer = Pacer(clock)
+        (await pacer.slot()).answered(parse_limits(HEADERS_2_1), 200)
+        await clock.sleep(5)
+        first = await pacer.slot()
+        first.sent()
+        second = await pacer.slot()
+        second.sent()  # 0.55 s later
+        await clock.sleep(0.05)
+        first.answered(parse_limits(HEADERS_2_1), 200)
+        await clock.sleep(0.5)
+        second.answered(parse_limits({**HEADERS_2_1, "X-Rate-Limit-Ip-State": "2:1:0"}), 200)
+        return pacer.next_slot_at() - clock.monotonic()
+
+    assert run(main) == pytest.approx(1.1)
+
+
+def test_the_smallest_round_trip_is_trusted_only_as_far_as_it_is_known() -> None:
+    def discount(trips: list[float]) -> float:
+        seen = RoundTrips()
+        for trip in trips:
+            seen.add(trip)
+        return seen.discount()
+
+    rng = random.Random(1)
+    jittery = [0.2 + rng.uniform(0, 0.1) + rng.uniform(0, 0.1) for _ in range(2_000)]
+    assert discount(jittery[:5]) == 0
+    assert all(discount(jittery[:count]) < 0.2 for count in range(16, 64))
+    assert 0.19 < discount(jittery) < 0.22
+    assert discount([0.3] * 20) == pytest.approx(0.3)
+    assert discount([0.1] * 20 + [0.5] * 2_000) == pytest.approx(0.5, abs=0.02)  # a route that became longer
 
 
 def test_a_state_without_room_is_waited_out() -> None:

@@ -129,10 +129,17 @@ def test_different_rubbish_each_time_is_asked_for_again_until_it_is_a_page() -> 
 def test_a_page_that_names_another_next_id_than_announced_drops_the_requests_ahead() -> None:
     lie = Override("lie", headers=(("X-Next-Change-Id", "9-9-9-9-9"),))
     slow_bodies = Latency(thinking=(0.2, 0.2), bytes_per_second=500)
-    bench = Bench(pages=10, faults=ScriptedFaults([None, lie]), latency=slow_bodies)
-    bench.run()
-    harvested_once(bench)
-    assert "not what was announced" in bench.said()
+    benches = [
+        Bench(pages=30, faults=ScriptedFaults(script), latency=slow_bodies, policy=policy_until_caught_up(ahead=1))
+        for script in ([], [None, lie])
+    ]
+    for bench in benches:
+        bench.run()
+        harvested_once(bench)
+    honest, lied_to = benches
+    assert "not what was announced" in lied_to.said()
+    # A request ahead that nobody wants any more would keep the place of those that are wanted.
+    assert lied_to.clock.elapsed < honest.clock.elapsed + 10
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 422])

@@ -172,16 +172,12 @@ def test_headers_say_what_they_were_made_from(limits: Limits, rng: random.Random
     for rule in limits.rules:
         key = f"x-rate-limit-{rule.name}"
         headers[key] = ",".join(f"{one.hits}:{one.period}:{one.restriction}" for one in rule.triplets)
-        headers[f"{key}-state"] = ",".join(
-            f"{one.used}:{one.period}:{one.active_restriction}" for one in rule.triplets
-        )
+        headers[f"{key}-state"] = ",".join(f"{one.used}:{one.period}:{one.active_restriction}" for one in rule.triplets)
     shouted = {name.upper() if rng.random() < 0.5 else name: text for name, text in headers.items()}
     assert parse_limits(shouted) == limits
 
 
-_texts = st.one_of(
-    st.text(max_size=60), st.text("0123456789:,. -+", max_size=40), st.binary(max_size=30).map(str)
-)
+_texts = st.one_of(st.text(max_size=60), st.text("0123456789:,. -+", max_size=40), st.binary(max_size=30).map(str))
 _keys = st.one_of(
     st.sampled_from(
         [
@@ -197,9 +193,7 @@ _keys = st.one_of(
 )
 
 
-@given(
-    st.dictionaries(_keys, st.one_of(_texts, st.just("Ip")), max_size=8), st.one_of(st.none(), st.floats())
-)
+@given(st.dictionaries(_keys, st.one_of(_texts, st.just("Ip")), max_size=8), st.one_of(st.none(), st.floats()))
 def test_reading_never_raises(headers: dict[str, str], now: float | None) -> None:
     limits = parse_limits(headers, now=now)
     assert limits.retry_after is None or 0 <= limits.retry_after <= LONGEST_WAIT

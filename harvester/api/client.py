@@ -64,9 +64,7 @@ class ApiClient:
             ValueError: a token was asked for, but for another host, or none is configured.
         """
         if request.needs_token and (self._tokens is None or _origin(request.url) != self._api_origin):
-            raise ValueError(
-                f"a token is sent to {self._api_origin[1]} only, with an OAuth client configured"
-            )
+            raise ValueError(f"a token is sent to {self._api_origin[1]} only, with an OAuth client configured")
         if change_id is None:
             change_id = dict(request.params).get("id", "")
         exchange = await self._open(request, frozenset(accept_statuses), change_id)

@@ -129,9 +129,7 @@ def error_for(head: AnswerHead, body: bytes) -> ApiError:
     if _from_the_edge(head, code, body):
         ban = _edge_code(body)
         reason = f"edge error {ban}" if ban else head.cf_mitigated or "a page of the edge, not of the API"
-        return EdgeAnswer(
-            f"HTTP {status}: {reason}", outcome=kind.outcome, status=status, retry_after=retry_after
-        )
+        return EdgeAnswer(f"HTTP {status}: {reason}", outcome=kind.outcome, status=status, retry_after=retry_after)
     return kind(
         f"HTTP {status}: {words}" if words else f"HTTP {status}",
         status=status,

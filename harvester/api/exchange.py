@@ -217,10 +217,10 @@ class Exchange:
             status=self.status,
             content_type=response.headers.get("content-type", ""),
             cf_mitigated=clean_text(response.headers.get("cf-mitigated", ""), 60),
-            location_host=clean_text(_host(response.headers.get("location", "")), 100),
+            location_host=clean_text(self._blot(_host(response.headers.get("location", ""))), 100),
             limits=self.limits,
         )
-        return error_for(head, self._blot(decoder.so_far()))
+        return error_for(head, self._blot_bytes(decoder.so_far()))
 
     async def _fail(self, error: ApiError) -> ApiError:
         self._finish(error.outcome, error.message)
@@ -258,10 +258,15 @@ class Exchange:
         """An exception of the network stack, in words: never its request, which carries the secrets."""
         if isinstance(error, TimeoutError | httpx.TimeoutException):
             return f"{what}: timed out after {self._elapsed_ms() / 1000:.1f} s"
-        said = self._blot(str(error).encode()).decode(errors="replace")
+        said = self._blot(str(error))
         return f"{what}: {type(error).__name__}{': ' + said if said else ''}"
 
-    def _blot(self, text: bytes) -> bytes:
+    def _blot(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def _blot_bytes(self, text: bytes) -> bytes:
         for secret in self._secrets:
             text = text.replace(secret.encode(), b"***")
         return text

@@ -152,9 +152,7 @@ class Pace:
         if not self._same_shape(rules):
             known = {window.key: window for window in self._windows}
             keys = [(rule.name, triplet.hits, triplet.period) for rule in rules for triplet in rule.triplets]
-            self._windows = [
-                known.pop(key) if key in known else Window(key, self._base_margin) for key in keys
-            ]
+            self._windows = [known.pop(key) if key in known else Window(key, self._base_margin) for key in keys]
         self.rules = rules
 
     def resume(self, rules: tuple[Rule, ...], blocked_until: float, now: float) -> None:

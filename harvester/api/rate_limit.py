@@ -60,9 +60,7 @@ def _rule_names(lower: Mapping[str, str], problems: list[str]) -> list[str]:
         names = [
             key[len(_PREFIX) :]
             for key in lower
-            if key.startswith(_PREFIX)
-            and not key.endswith("-state")
-            and key[len(_PREFIX) :] not in _NOT_RULES | {""}
+            if key.startswith(_PREFIX) and not key.endswith("-state") and key[len(_PREFIX) :] not in _NOT_RULES | {""}
         ]
         if names:
             problems.append("X-Rate-Limit-Rules is missing")

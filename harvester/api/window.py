@@ -108,9 +108,7 @@ class Window:
         neighbours = self._neighbours if now < self._neighbours_until else 0
         return neighbours + sum(self._end(hit, discount) > now for hit in hits)
 
-    def observe(
-        self, hit: Hit, used: int | None, hits: Collection[Hit], discount: float, *, refused: bool
-    ) -> None:
+    def observe(self, hit: Hit, used: int | None, hits: Collection[Hit], discount: float, *, refused: bool) -> None:
         """Learn from the State that came with `hit`'s answer."""
         sent_at, settled_at = hit.sent_at, hit.settled_at
         if used is None or sent_at is None or settled_at is None or sent_at < self._state_sent_at:

@@ -80,7 +80,10 @@ def run_harvest(settings: Settings, options: HarvestOptions, *, out: TextIO, err
         return FAILED
     if leave.asked:
         return leave.exit_code
-    return FAILED if supervisor.stopped_queues else DONE
+    stopped = supervisor.stopped_queues.values()
+    if any(queue.misconfigured for queue in stopped):
+        return MISUSED  # a service manager must not start this again: failures count toward a ban
+    return FAILED if stopped else DONE
 
 
 def _watch(supervisor: Supervisor, display: Display) -> Exception | None:

@@ -51,7 +51,11 @@ def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO) -> 
     except LeaseTaken as error:
         say(err, f"{error} Stop that harvest first: silver cannot be rebuilt beside it.")
     except OSError as error:
-        say(err, f"{settings.spool_dir} cannot be used: {error.strerror or error}. Set POE_SPOOL_DIR to a writable directory.")
+        say(
+            err,
+            f"{settings.spool_dir} cannot be used: {error.strerror or error}. "
+            "Set POE_SPOOL_DIR to a writable directory.",
+        )
     except RebuildRefused as error:
         say(err, str(error))
     except StoreError as error:
@@ -78,7 +82,10 @@ def _rebuild(engine: Engine, settings: Settings, realms: list[str], *, json: boo
         return FAILED
     _report(result, json=json, out=out)
     if result.end is RebuildEnd.NOTHING_TO_DO:
-        say(err, f"Nothing to rebuild: bronze does not hold the newest pages of {', '.join(realms)}. Silver is as it was.")
+        say(
+            err,
+            f"Nothing to rebuild: bronze does not hold the newest pages of {', '.join(realms)}. Silver is as it was.",
+        )
     else:
         say(err, f"Silver of {', '.join(realms)} is derived anew in {engine.url}, database {engine.database}.")
     return DONE
@@ -137,7 +144,13 @@ def _report(result: RebuildResult, *, json: bool, out: TextIO) -> None:
         say(out, json_format.dumps({"end": result.end.value, "realms": realms, "set_aside": result.set_aside}))
         return
     rows = [
-        [cover.realm, f"{cover.pages:,}", f"{cover.first:,}", f"{cover.last:,}", f"{result.records.get(cover.realm, 0):,}"]
+        [
+            cover.realm,
+            f"{cover.pages:,}",
+            f"{cover.first:,}",
+            f"{cover.last:,}",
+            f"{result.records.get(cover.realm, 0):,}",
+        ]
         for cover in result.covers
     ]
     if rows:
@@ -154,7 +167,12 @@ class _Display:
         self._next_line = self._began + LINE_EVERY_SECONDS
         self._bar: Progress | None = None
         if err.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+            )
             console = Console(file=err, markup=False, highlight=False, emoji=False)
             self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
             self._task = self._bar.add_task("silver", total=None, rate="")

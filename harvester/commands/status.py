@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json as json_format
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TextIO
 
+from harvester.clock import Clock, SystemClock
 from harvester.commands.exit_codes import DONE, FAILED, SCHEMA_NOT_READY
 from harvester.commands.output import print_table, say
 from harvester.commands.store_access import engine_of
+from harvester.lag import lag_level
 from harvester.model import Queue
 from harvester.settings import Settings
 from harvester.store import migrations
@@ -15,100 +19,173 @@ from harvester.store.cursor_file import CursorFile, CursorFileDamaged
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.migration_status import is_unborn
-from harvester.store.migrations import MigrationError
+from harvester.store.migrations import MigrationError, MigrationStatus
 from harvester.store.read import StoreFigures, read_figures
-from harvester.store.schema_files import migrations_directory
+from harvester.store.schema_files import SchemaFilesMissingError, migrations_directory
 from harvester.store.spool import Spool
 
+# A word or sign always stands beside the colour.
 _LEVEL_STYLES = {"ok": "green", "amber": "yellow", "red": "bold red"}
+_NOTHING_YET = "nothing was ever harvested here. Begin: poe-ledger --headless harvest"
 
 
-def run_status(settings: Settings, *, json: bool, out: TextIO, err: TextIO) -> int:
-    """Print the status and return the exit code."""
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What the files of a queue say, without the store."""
+
+    queue_key: str
+    cursor: str
+    """Empty where there is none."""
+    saved_at: str
+    """When the last page was committed, ISO 8601; empty where that is not known."""
+    trouble: str
+    spool_pages: int
+    spool_bytes: int
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.cursor or self.trouble or self.spool_pages)
+
+
+def run_status(settings: Settings, *, json: bool, out: TextIO, err: TextIO, clock: Clock | None = None) -> int:
+    """Print the status and return the exit code. Writes nothing, and needs no store to say what the files say."""
     engine = engine_of(settings)
-    local = [_local(settings, queue) for queue in settings.queues]
+    files = [_files(settings, queue) for queue in settings.queues]
+    telling = _Telling(settings, engine, files, json, out, err, (clock or SystemClock()).now())
     try:
         if is_unborn(engine):
-            return _without_store(engine, local, json, out, err, "There is no store yet: nothing was ever harvested here.", DONE)
+            return telling.without_store(f"There is no store yet: {_NOTHING_YET}", DONE)
         schema = migrations.status(engine, migrations.load_migrations(migrations_directory()))
         if schema.untouched:
-            return _without_store(engine, local, json, out, err, "The store is empty: nothing was ever harvested here.", DONE)
+            return telling.without_store(f"The store is empty: {_NOTHING_YET}", DONE)
         with engine.open(writes=False) as handle:
             figures = read_figures(handle)
     except StoreError as error:
         if error.fault is StoreFault.HELD:
-            words = f"{error} Beside it only what lies in files can be shown."
-            return _without_store(engine, local, json, out, err, words, DONE)
-        return _without_store(engine, local, json, out, err, f"{error} {error.hint}".strip(), FAILED)
-    except MigrationError as error:
+            return telling.without_store(f"{error} Beside it, this is what the files say.", DONE)
+        return telling.without_store(f"{error} {error.hint}".strip(), FAILED)
+    except (MigrationError, SchemaFilesMissingError) as error:
         say(err, str(error))
         return SCHEMA_NOT_READY
-    answer = {
-        "store": _store(engine),
-        "migrations": {"pending": schema.pending, "drifted": schema.drifted},
-        "queues": [vars_of(row, local) for row in figures.health],
-        "layers": figures.layers,
-    }
-    if json:
-        say(out, json_format.dumps(answer, indent=2, default=str))
-        return DONE
-    say(out, f"Store {engine.url}, database {engine.database}: {_size(figures)}")
-    if schema.pending or schema.drifted:
-        say(out, f"Migrations: {schema.pending} pending, {schema.drifted} drifted")
-    rows = [
-        [
-            str(row["queue_key"]),
-            str(row["level"]),
-            f"{row['lag_seconds']:,.0f} s",
-            str(row["last_status"] or "–"),
-            str(row["spool_pages"]),
-            str(row["cursor"]),
-            str(row["last_error"] or ""),
-        ]
-        for row in answer["queues"]  # type: ignore[attr-defined]
-    ]
-    print_table(out, ["queue", "level", "lag", "state", "spool", "cursor", "last trouble"], rows, _LEVEL_STYLES)
-    print_table(out, ["layer", "rows"], [[name, f"{count:,}"] for name, count in figures.layers.items()])
-    return DONE
+    return telling.whole(schema, figures)
 
 
-def vars_of(row: dict[str, Any], local: list[dict[str, Any]]) -> dict[str, Any]:
-    """A queue's health with what the files say of it."""
-    beside = next((entry for entry in local if entry["queue_key"] == row["queue_key"]), {})
-    return {**row, "spool_pages": beside.get("spool_pages", 0), "cursor_file": beside.get("cursor")}
-
-
-def _local(settings: Settings, queue: Queue) -> dict[str, Any]:
-    """What the files of a queue say, without touching the store."""
-    folder = settings.spool_dir / queue.key.replace(":", "_")
-    pages = len(Spool(settings.spool_dir, queue).sequences) if folder.is_dir() else 0
-    cursor: str | None = None
-    if settings.cursor_dir.is_dir():
-        try:
+def _files(settings: Settings, queue: Queue) -> _Files:
+    cursor = saved_at = trouble = ""
+    pages = size = 0
+    try:
+        if (settings.spool_dir / queue.key.replace(":", "_")).is_dir():
+            spool = Spool(settings.spool_dir, queue)
+            pages, size = len(spool.sequences), spool.total_bytes
+        if settings.cursor_dir.is_dir():
             saved = CursorFile(settings.cursor_dir, queue).read()
-            cursor = saved.cursor if saved else None
-        except CursorFileDamaged as error:
-            cursor = str(error)
-    return {"queue_key": queue.key, "cursor": cursor, "spool_pages": pages}
+            if saved is not None:
+                cursor, saved_at = saved.cursor, saved.saved_at
+    except (CursorFileDamaged, OSError) as error:
+        trouble = str(error)
+    return _Files(queue.key, cursor, saved_at, trouble, pages, size)
 
 
-def _without_store(
-    engine: Engine, local: list[dict[str, Any]], json: bool, out: TextIO, err: TextIO, words: str, code: int
-) -> int:
-    if json:
-        say(out, json_format.dumps({"store": _store(engine), "said": words, "queues": local}, indent=2))
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """Says what was found, as tables or as JSON."""
+
+    settings: Settings
+    engine: Engine
+    files: list[_Files]
+    json: bool
+    out: TextIO
+    err: TextIO
+    now: float
+
+    def whole(self, schema: MigrationStatus, figures: StoreFigures) -> int:
+        queues = [self._with_files(row) for row in figures.health]
+        told = {queue["queue"] for queue in queues}
+        queues += [self._from_files(files) for files in self.files if files.known and files.queue_key not in told]
+        if self.json:
+            store = {**self._store(), "engine": figures.engine_version, "bytes": figures.bytes_on_disk}
+            state = {"pending": schema.pending, "drifted": schema.drifted}
+            self._print({"store": store, "schema": state, "said": "", "queues": queues, "layers": figures.layers})
+            return DONE
+        size = f"engine {figures.engine_version}, {figures.bytes_on_disk / 1e6:,.1f} MB on disk"
+        say(self.out, f"Store   {self.engine.url}, database {self.engine.database}: {size}")
+        say(self.out, f"Schema  {_schema(schema)}")
+        self._table(queues)
+        say(self.out, "")
+        print_table(self.out, ["layer", "rows"], [[name, f"{count:,}"] for name, count in figures.layers.items()])
+        return DONE
+
+    def without_store(self, words: str, code: int) -> int:
+        queues = [self._from_files(files) for files in self.files if files.known]
+        if self.json:
+            self._print({"store": self._store(), "schema": None, "said": words, "queues": queues, "layers": {}})
+            return code
+        say(self.err, words)
+        self._table(queues)
         return code
-    say(err, words)
-    known = [entry for entry in local if entry["cursor"] or entry["spool_pages"]]
-    if known:
-        rows = [[entry["queue_key"], str(entry["spool_pages"]), entry["cursor"] or "–"] for entry in known]
-        print_table(out, ["queue", "spool", "cursor file"], rows)
-    return code
+
+    def _with_files(self, health: dict[str, Any]) -> dict[str, Any]:
+        files = next((files for files in self.files if files.queue_key == health["queue_key"]), None)
+        return {
+            "queue": health["queue_key"],
+            "level": health["level"],
+            "lag_seconds": health["lag_seconds"],
+            "state": health["last_status"],
+            "cursor": health["cursor"],
+            "cursor_file": files.cursor if files else "",
+            "spool_pages": files.spool_pages if files else 0,
+            "spool_bytes": files.spool_bytes if files else 0,
+            "stalled_since": health["stalled_since"],
+            "last_trouble": (files.trouble if files else "") or health["last_error"],
+        }
+
+    def _from_files(self, files: _Files) -> dict[str, Any]:
+        """The same where the store cannot be asked: the lag is that of the last committed page."""
+        lag = None
+        if files.saved_at:
+            lag = max(0.0, self.now - datetime.fromisoformat(files.saved_at).timestamp())
+        level = lag_level(lag, self.settings.lag_amber_seconds, self.settings.lag_red_seconds)
+        return {
+            "queue": files.queue_key,
+            "level": level.value,
+            "lag_seconds": lag,
+            "state": "",
+            "cursor": files.cursor,
+            "cursor_file": files.cursor,
+            "spool_pages": files.spool_pages,
+            "spool_bytes": files.spool_bytes,
+            "stalled_since": None,
+            "last_trouble": files.trouble,
+        }
+
+    def _table(self, queues: list[dict[str, Any]]) -> None:
+        if not queues:
+            return
+        rows = [
+            [
+                queue["queue"],
+                queue["level"],
+                "–" if queue["lag_seconds"] is None else f"{queue['lag_seconds']:,.0f} s",
+                queue["state"] or "–",
+                f"{queue['spool_pages']:,}",
+                queue["cursor"] or "–",
+                queue["last_trouble"] or "",
+            ]
+            for queue in queues
+        ]
+        print_table(
+            self.out, ["queue", "level", "lag", "state", "spool", "next cursor", "last trouble"], rows, _LEVEL_STYLES
+        )
+
+    def _store(self) -> dict[str, Any]:
+        return {"url": self.engine.url, "database": self.engine.database}
+
+    def _print(self, answer: dict[str, Any]) -> None:
+        say(self.out, json_format.dumps(answer, indent=2, default=str))
 
 
-def _store(engine: Engine) -> dict[str, str]:
-    return {"url": engine.url, "database": engine.database}
-
-
-def _size(figures: StoreFigures) -> str:
-    return f"engine {figures.engine_version}, {figures.bytes_on_disk / 1e6:,.1f} MB on disk"
+def _schema(schema: MigrationStatus) -> str:
+    if not schema.pending and not schema.drifted:
+        return f"all {len(schema.entries)} migrations applied"
+    return f"{schema.pending} pending, {schema.drifted} drifted (poe-ledger --headless migrate --status)"

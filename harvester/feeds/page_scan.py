@@ -32,6 +32,7 @@ class Record:
     league: str | None
     """Of the stash, else of its first item; None where neither says one."""
     item_count: int
+    """0 for a removal, whatever it carries."""
     problem: str = ""
     """Why the record must be set aside; empty for a good one."""
 
@@ -69,7 +70,6 @@ class _Stash(msgspec.Struct):
 class _Removal(msgspec.Struct):
     id: str
     public: bool
-    items: dict[str, object] | str | float | bool | None = None
 
 
 class _Page(msgspec.Struct):
@@ -159,11 +159,11 @@ def _record(position: int, offset: int, raw: bytes) -> Record:
     if not stash.id:
         return replace(place, problem="the stash has an empty id")
     league = stash.league or next((item.league for item in stash.items if item.league), None)
-    return replace(place, stash_id=stash.id, public=stash.public, league=league, item_count=len(stash.items))
+    return replace(place, stash_id=stash.id, public=stash.public, league=league, item_count=len(stash.items) * stash.public)
 
 
 def _removed_stash(raw: bytes) -> str:
-    """The id of a removal that carries no list of items: whatever else it carries, the stash is gone."""
+    """The id of a record that is no stash but a removal: whatever else it carries, everything in it is gone."""
     try:
         stash = _read_removal(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

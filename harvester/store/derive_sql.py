@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from string import Template
 
 from harvester.store.schema_files import schema_directory
-
 
 SILVER_TABLES = ("silver_stashes", "silver_items", "silver_listings", "silver_stash_state", "silver_item_homes")
 """Every table that derivation writes."""
@@ -37,22 +35,27 @@ def in_shadow(sql: str) -> str:
 _SILVER_NAME = re.compile(rf"\b(?:{'|'.join(SILVER_TABLES)})\b")
 
 
+_FRAGMENT = re.compile(r"\$\{(\w+)\}")
+
+
 class _Fragments:
     """Substitutes `${…}` in the files, each file loaded when it is first named."""
 
     def __init__(self, *, holes: bool) -> None:
         self._holes = holes
         words = currency_words()
+        aliases = {word: slug for word, slug in words.items() if word != slug}
         self._made = {
-            "words": _sql_list([*words, *_NO_CURRENCIES]),
-            "slugs": _sql_list([*words.values(), *("" for _ in _NO_CURRENCIES)]),
+            "words": _sql_list([*aliases, *_NO_CURRENCIES]),
+            "slugs": _sql_list([*aliases.values(), *("" for _ in _NO_CURRENCIES)]),
             "number": _in_sql(r"([0-9]*[1-9][0-9]*\.?[0-9]*|[0-9]*\.[0-9]*[1-9][0-9]*)"),
-            "word": _in_sql(r'[^\s,;|()\[\]{}<>"~]*\pL(?:[^\s,;|()\[\]{}<>"~]*[^\s,;|()\[\]{}<>"~.!?:])?'),
+            "word": _in_sql(r"[\pL\pN_-]*\pL[\pL\pN_-]*"),
             "long_names": _alternatives([word for word in words if not re.fullmatch(r"[a-z0-9-]+", word)]),
         }
 
     def text(self, name: str) -> str:
-        return Template((schema_directory() / "derive" / f"{name}.sql").read_text("utf-8")).substitute(self)
+        text = (schema_directory() / "derive" / f"{name}.sql").read_text("utf-8")
+        return _FRAGMENT.sub(lambda found: self[found.group(1)], text)
 
     def __getitem__(self, name: str) -> str:
         if name == "page_text" and self._holes:

@@ -153,27 +153,29 @@ class PublicStashLayers:
     def _run_proved(
         self, step: str, spooled: SpooledPage, scan: PageScan, set_aside: tuple[Record, ...]
     ) -> tuple[Record, ...]:
-        """Run a step that reads the page; where the count proof fails, once more without the records at fault."""
+        """Run a step that reads the page; where the count proof fails, again without the records at fault."""
+        if self._passes(step, spooled.seq, holes=bool(set_aside)):
+            return set_aside
+        known = {record.position for record in set_aside}
+        good = [record for record in scan.records if record.position not in known]
+        at_fault = self._unreadable(spooled.seq, good)
+        for found in (at_fault, [record for record in good if record not in at_fault]):
+            if found:
+                marked = [replace(record, problem="the engine cannot read it") for record in found]
+                self._set_aside(spooled, marked)
+                set_aside = tuple(sorted((*set_aside, *marked), key=lambda record: record.position))
+                if self._passes(step, spooled.seq, holes=True):
+                    return set_aside
+        raise StoreError(StoreFault.OTHER, f"page {spooled.seq} cannot be derived even without its records")
+
+    def _passes(self, step: str, seq: int, *, holes: bool) -> bool:
         try:
-            self._run(step, spooled.seq, holes=bool(set_aside))
+            self._run(step, seq, holes=holes)
         except StoreError as error:
             if error.fault is not StoreFault.PROOF:
                 raise
-        else:
-            return set_aside
-        good = [record for record in scan.records if record not in set_aside]
-        found = self._unreadable(spooled.seq, good) or good
-        while True:
-            self._set_aside(spooled, [replace(record, problem="the engine cannot read it") for record in found])
-            set_aside = tuple(sorted((*set_aside, *found), key=lambda record: record.position))
-            try:
-                self._run(step, spooled.seq, holes=True)
-            except StoreError as error:
-                found = [record for record in good if record not in set_aside]
-                if error.fault is not StoreFault.PROOF or not found:
-                    raise
-            else:
-                return set_aside
+            return False
+        return True
 
     def _unreadable(self, seq: int, records: list[Record]) -> list[Record]:
         """Those records of the stored page that the engine does not read as the door did."""

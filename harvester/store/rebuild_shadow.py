@@ -63,7 +63,8 @@ class Shadow:
     def derived_up_to(self, cover: Cover) -> int:
         """The page behind which to go on: all up to it are complete."""
         newest = self._handle.value(
-            f"SELECT max(seq) FROM {SHADOW_PREFIX}silver_stashes WHERE realm = {{realm:String}} AND seq >= {{first:UInt64}}",
+            f"SELECT max(seq) FROM {SHADOW_PREFIX}silver_stashes"
+            " WHERE realm = {realm:String} AND seq >= {first:UInt64}",
             {"realm": cover.realm, "first": cover.first},
         )
         # The newest page with rows may be incomplete; those without any are quickly done again.
@@ -117,9 +118,7 @@ class Shadow:
                 f"ALTER TABLE {SHADOW_PREFIX}{table} ATTACH PARTITION ID {quote_text(partition)} FROM {table}"
             )
         anew = " OR ".join(f"(realm = {quote_text(cover.realm)} AND seq >= {cover.first:d})" for cover in covers)
-        self._handle.run(
-            f"ALTER TABLE {SHADOW_PREFIX}{table} DELETE WHERE {anew}", settings={"mutations_sync": 2}
-        )
+        self._handle.run(f"ALTER TABLE {SHADOW_PREFIX}{table} DELETE WHERE {anew}", settings={"mutations_sync": 2})
 
     def _seed_present(self, cover: Cover) -> None:
         parameters = {

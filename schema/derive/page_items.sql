@@ -36,7 +36,7 @@ FROM
         item.16 AS note,
         multiIf(
             price_is_valid, toNullable(lower(said[1])),
-            match(price_text, '(?i)^\\s*~skip(\\s|$$)'), 'skip',
+            match(price_text, '(?i)^\\s*~skip(\\s|$)'), 'skip',
             NULL) AS price_kind,
         if(price_is_valid, toFloat64OrNull(said[2]), NULL) AS price_amount,
         if(price_is_valid, toFloat64OrNull(if(said[3] = '', '1', said[3])), NULL) AS price_lot,
@@ -85,7 +85,7 @@ FROM
                 (
                     SELECT
                         record, place, fetched_at, stash_id, stash_league, stash_name, item,
-                        item.16 = '' AND NOT startsWith(trimLeft(item.17), '~') AS priced_by_tab
+                        item.16 = '' AND NOT match(item.17, '^\\s*~') AS priced_by_tab
                     FROM (${page_records})
                     ARRAY JOIN items AS item, arrayEnumerate(items) AS place
                     WHERE public

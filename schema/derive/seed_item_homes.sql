@@ -7,7 +7,7 @@ WHERE realm = {realm:String} AND seq < {first:UInt64}
 UNION ALL
 SELECT realm, item_id, stash_id, seq, first_seen, fetched_at
 FROM silver_items
-WHERE realm = {realm:String} AND seq < {first:UInt64} AND change = 'new' AND NOT startsWith(item_id, '~')
+WHERE realm = {realm:String} AND seq < {first:UInt64} AND change = 'new'
 UNION ALL
 SELECT realm, item_id, stash_id, 0, first_seen, first_seen
 FROM silver_item_homes FINAL

@@ -3,11 +3,11 @@ INSERT INTO rebuild_silver_stash_state
     (realm, stash_id, seq, stash_key, public, league, account, stash_name, stash_type, item_count, last_seen,
      item_keys, contents, first_seens)
 SELECT
-    {realm:String}, stash.stash_id, stash.seq, sipHash64(stash.stash_id), public, league, account, stash_name,
+    {realm:String}, stash.stash_id, stash.page, sipHash64(stash.stash_id), stash.listed, league, account, stash_name,
     stash_type, item_count, last_seen, listed.item_keys, listed.contents, listed.first_seens
 FROM
 (
-    SELECT stash_id, seq, public, league, account, stash_name, stash_type, item_count, fetched_at AS last_seen
+    SELECT stash_id, seq AS page, public AS listed, league, account, stash_name, stash_type, item_count, fetched_at AS last_seen
     FROM
     (
         SELECT *
@@ -23,7 +23,7 @@ FROM
     )
     UNION ALL
     -- The history does not reach back to their last record.
-    SELECT stash_id, 0 AS seq, true AS public, league, account, stash_name, stash_type, item_count, last_seen
+    SELECT stash_id, 0 AS page, true AS listed, league, account, stash_name, stash_type, item_count, last_seen
     FROM silver_stash_state FINAL
     WHERE realm = {realm:String} AND seq >= {first:UInt64} AND stash_id IN (
         SELECT stash_id FROM rebuild_silver_listings WHERE realm = {realm:String} AND seq = 0)

@@ -15,4 +15,5 @@ FROM
     ARRAY JOIN {records:Array(Tuple(UInt32, UInt32, UInt64, UInt64))} AS record
     WHERE realm = {realm:String} AND seq = {seq:UInt64}
 )
-WHERE whole.1 = '' OR outline.1 = '' OR length(whole.5) != item_count OR length(outline.7) != item_count
+WHERE whole.1 = '' OR outline.1 = ''
+    OR if(whole.2, length(whole.5), 0) != item_count OR if(outline.2, length(outline.7), 0) != item_count

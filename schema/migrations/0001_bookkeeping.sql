@@ -65,7 +65,7 @@ CREATE TABLE IF NOT EXISTS poe_ingest_status
 (
     taken_at DateTime64(3, 'UTC') COMMENT 'when the Snapshot was taken' CODEC(Delta, ZSTD(1)),
     queue_key LowCardinality(String) COMMENT 'feed:realm',
-    status LowCardinality(String) COMMENT 'state word of the queue: harvesting, caught up, waiting, stalled, stopped …',
+    status LowCardinality(String) COMMENT 'state word of the queue: harvesting, caught up, retrying, store lost, paused, stopped, failed …',
     last_cursor String COMMENT 'cursor of the last committed page',
     next_change_id String COMMENT 'cursor that is asked with next',
     last_ingest_at Nullable(DateTime64(3, 'UTC')) COMMENT 'last progress: a page committed or the end of stream confirmed',

@@ -33,13 +33,15 @@ from tests.soak.stream import LONGEST, Stream
 QUEUE = Queue("psapi", "pc")
 CRASHED = 66
 TICK_SECONDS = 0.005
-LIMIT = "6:1:1"
-"""About what two busy cores commit, so that the spool is sometimes empty and sometimes holds a few pages."""
+LIMIT = "10:1:1"
+SPOOL_BYTES = 120_000
+"""About a dozen pages: so much waits for a slow machine, and no more."""
 
 
 def settings_in(directory: Path) -> Settings:
     """The settings of the harvest whose data lies in `directory`."""
-    return demo_settings(directory, "http://127.0.0.1:9", environ={}, env_file=None)
+    settings = demo_settings(directory, "http://127.0.0.1:9", environ={}, env_file=None)
+    return settings.model_copy(update={"spool_max_bytes": SPOOL_BYTES})
 
 
 def prepare(directory: Path) -> Engine:

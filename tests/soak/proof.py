@@ -16,7 +16,7 @@ from harvester.clock import SystemClock, utc
 from harvester.model import Page, Queue, SpooledPage
 from harvester.simulator.river import RiverPage
 from harvester.store.commit import Committer
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine, Handle, quote_name
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.spool import Spool
 from tests.reference_reading import read_pages
@@ -53,7 +53,7 @@ class Findings:
 
 
 def examine(engine: Engine, spool: Spool, truth: list[RiverPage], scratch: Path) -> Findings:
-    """Hold the store of `engine`, at rest, against `truth`. The twin's database and spool are left behind."""
+    """Hold the store of `engine`, at rest, against `truth`; `scratch` is a directory to work in."""
     findings = Findings(pages=len(truth), stashes=sum(page.stashes for page in truth))
     if spool.sequences:
         findings.wrong.append(f"pages left in the spool: {spool.sequences}")
@@ -74,6 +74,7 @@ def examine(engine: Engine, spool: Spool, truth: list[RiverPage], scratch: Path)
                 )
             except AssertionError as error:
                 findings.wrong.append(f"the views differ from the independent reading: {error}")
+        twin_handle.run(f"DROP DATABASE {quote_name(twin.database)} SYNC")
     return findings
 
 

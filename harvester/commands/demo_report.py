@@ -1,0 +1,44 @@
+"""What a demo shows at its end: that real data lies in the store, and what to try next."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from harvester.commands.output import print_table, say
+from harvester.commands.store_access import engine_of
+from harvester.settings import Settings
+from harvester.store.errors import StoreError
+
+QUERY = """\
+SELECT if(name = '', type_line, concat(name, ' ', type_line)) AS item, league, price_currency AS currency,
+       count() AS listings, round(median(price_amount / price_lot), 2) AS median
+FROM v_listings_current
+WHERE price_kind IN ('price', 'b/o')
+GROUP BY item, league, currency
+ORDER BY listings DESC, item
+LIMIT 5"""
+
+
+def report_demo(settings: Settings, *, out: TextIO, err: TextIO) -> None:
+    """A first question to the data of a demo, with its answer, and the commands that look at the rest."""
+    try:
+        with engine_of(settings).open(writes=False) as handle:
+            columns, rows = handle.table(QUERY)
+    except StoreError as error:
+        say(err, f"The demo's data cannot be read: {error} {error.hint}".strip())
+        return
+    say(out, "")
+    say(out, "What is listed most just now, and for how much:")
+    say(out, "")
+    print_table(out, columns, [[str(value) for value in row] for row in rows])
+    say(err, "")
+    say(err, "That was:")
+    say(err, "")
+    for line in QUERY.splitlines():
+        say(err, f"    {line}")
+    say(err, "")
+    say(err, "Look at the demo's data (it stays until the next demo):")
+    say(err, "    poe-ledger --demo --headless status")
+    say(err, "    poe-ledger --demo --headless sanity")
+    say(err, "    poe-ledger --demo --headless migrate            one migration was left for you: add --apply")
+    say(err, "Then your own market: cp .env.example .env, fill it in, and poe-ledger --headless harvest")
