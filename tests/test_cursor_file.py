@@ -77,9 +77,10 @@ def test_a_write_that_fails_leaves_the_old_cursor(tmp_path: Path, monkeypatch: p
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as full_disk, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as full_disk:
         full_disk.setattr(os, "fsync", refuse)
-        file.write("2-3-4-5-6", NOW)
+        with pytest.raises(OSError, match="No space left"):
+            file.write("2-3-4-5-6", NOW)
 
     saved = file.read()
     assert saved is not None

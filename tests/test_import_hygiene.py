@@ -16,7 +16,7 @@ TELL = "; import sys; print(sorted(n for n in sys.modules if n.split('.')[0] in 
 def fresh(code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(CHECKOUT)}
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], check=False, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60
     )
 
 

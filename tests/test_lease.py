@@ -35,6 +35,11 @@ def holder(directory: Path) -> subprocess.Popen[str]:
     return process
 
 
+def open_files() -> int:
+    """How many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_a_second_process_is_told_who_holds_it_and_a_killed_one_holds_nothing(tmp_path: Path) -> None:
     other = holder(tmp_path)
     try:
@@ -65,12 +70,12 @@ def test_the_same_process_cannot_take_it_twice(tmp_path: Path) -> None:
 
 def test_failed_tries_leave_no_file_open(tmp_path: Path) -> None:
     lease = Lease(tmp_path, "psapi:pc")
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     for _ in range(5):
         with pytest.raises(LeaseTaken):
             Lease(tmp_path, "psapi:pc")
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_files() == before
     lease.release()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from harvester.settings import Settings, load_settings
 from harvester.simulator.river import River
 from harvester.store.engine import Engine, Handle
 from harvester.store.lease import Lease
+from harvester.store.rebuild_shadow import swap_was_cut_off
 from harvester.store.rebuild import RebuildEnd, RebuildProgress, RebuildRefused, RebuildResult, SilverRebuild
 from tests.store_bench import Bench, item, migrate, open_bench, page_of, stash
 
@@ -238,8 +240,11 @@ def test_a_killed_rebuild_is_gone_on_with(bench: Bench, engine: Engine, step: st
 
     with pytest.raises(Killed):
         rebuild(engine, crash_point=kill)
+    # A harvest must not start on tables of which some are old and some new.
+    assert swap_was_cut_off(bench.handle) == step.startswith("swap")
     done: list[str] = []
     rebuild(engine, crash_point=done.append)
+    assert not swap_was_cut_off(bench.handle)
 
     assert_same(silver(bench.handle), before)
     assert tables(bench.handle) == names
@@ -358,3 +363,33 @@ def test_an_empty_store_is_no_store_to_rebuild(engine: Engine, tmp_path: Path) -
 
     assert code == 1
     assert "nothing was ever harvested" in err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
+def test_asked_to_leave_it_leaves_silver_as_it_was(
+    bench: Bench,
+    engine: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    drop_old_pages(bench.handle, PAGES - 1)
+    before, names = silver(bench.handle), tables(bench.handle)
+    settings = settings_for(engine, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "harvester.commands.rebuild._Display.show",
+            lambda _self, progress: signal.raise_signal(number) if progress.realm else None,
+        )
+        ended, out, err = command(settings)
+
+    assert (ended, out) == (code, "")
+    assert "silver is as it was" in err
+    assert silver(bench.handle) == before
+    if number is signal.SIGINT:
+        assert tables(bench.handle) == names, "nothing of it is left"
+    else:
+        assert command(settings)[0] == 0
+        assert tables(bench.handle) == names
+        assert_same(silver(bench.handle), before)

@@ -15,9 +15,7 @@ QUEUE = Queue("psapi", "pc")
 
 def page(seq: int, body: bytes = b'{"next_change_id":"b","stashes":[]}', rejected: str = "") -> SpooledPage:
     """A page at a place of the queue."""
-    return SpooledPage(
-        seq, Page(QUEUE, f"c{seq}", f"c{seq + 1}", 1_767_225_600.125, body, 200, 312.5, rejected)
-    )
+    return SpooledPage(seq, Page(QUEUE, f"c{seq}", f"c{seq + 1}", 1_767_225_600.125, body, 200, 312.5, rejected))
 
 
 def file_of(spool: Spool) -> Path:
@@ -74,7 +72,7 @@ def test_the_page_is_on_the_disk_before_it_has_its_name_and_the_name_before_put_
     fsync = os.fsync
 
     def noting(descriptor: int) -> None:
-        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
         there = (spool.directory / "000000000001.page").exists()
         synced.append(f"{path.name} {'named' if there else 'unnamed'}")
         fsync(descriptor)
@@ -95,9 +93,10 @@ def test_a_disk_that_refuses_leaves_nothing_of_the_page(
     def refuse(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as full_disk, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as full_disk:
         full_disk.setattr(os, failing, refuse)
-        spool.put(page(2))
+        with pytest.raises(OSError, match="No space left"):
+            spool.put(page(2))
 
     assert [path.name for path in spool.directory.iterdir()] == ["000000000001.page"]
     assert spool.sequences == [1]

@@ -114,6 +114,10 @@ def _prepare(engine: Engine, options: HarvestOptions, err: TextIO) -> int | None
         return FAILED
     if readiness.applied:
         say(err, f"A new store: {readiness.applied} migrations applied to {engine.url}, database {engine.database}.")
+    if readiness.swap_cut_off:
+        say(err, "A rebuild of silver was cut off while it put its tables in place; silver is mixed until it is finished.")
+        say(err, "Finish it:  poe-ledger --headless rebuild silver")
+        return SCHEMA_NOT_READY
     if readiness.blocking:
         say(err, f"The schema is behind: {', '.join(readiness.blocking)}. Nothing was changed.")
         say(err, "See what it would do:  poe-ledger --headless migrate --dry-run")

@@ -55,9 +55,7 @@ def _newest(handle: Handle, queue: Queue, order: str) -> Checkpoint | None:
     if not rows:
         return None
     seq, last, following, retrieved_at, status, http_status, response_ms = rows[0]
-    return Checkpoint(
-        queue.key, seq, last, following, retrieved_at, CheckpointStatus(status), http_status, response_ms
-    )
+    return Checkpoint(queue.key, seq, last, following, retrieved_at, CheckpointStatus(status), http_status, response_ms)
 
 
 def cursor_of_page(handle: Handle, queue: Queue, seq: int) -> str | None:

@@ -106,9 +106,9 @@ class Committer:
         if cursor is not None and (begun.seq != committed + 1 or begun.page.change_id != cursor):
             raise StoreError(
                 StoreFault.OTHER,
-                f"The store holds a page {begun.seq} of {self._queue} asked with {begun.page.change_id!r}, but the last "
-                f"committed page is {committed} and leads to {cursor!r}. Another harvester may write into the same "
-                "database: stop it, then remove the rows of that page.",
+                f"The store holds a page {begun.seq} of {self._queue} asked with {begun.page.change_id!r}, but the "
+                f"last committed page is {committed} and leads to {cursor!r}. Another harvester may write into the "
+                "same database: stop it, then remove the rows of that page.",
             )
         try:
             spooled = self._spool.get(begun.seq).page

@@ -59,6 +59,6 @@ class CursorFile:
             ) from None
         if saved.queue != self._queue.key:
             raise CursorFileDamaged(
-                f"{self.path} belongs to {saved.queue}, not to {self._queue.key}. Put it where it belongs, or remove it."
+                f"{self.path} belongs to {saved.queue}, not to {self._queue.key}. Put it in its place, or remove it."
             )
         return saved

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harvester.store import migrations
 from harvester.store.engine import Engine
 from harvester.store.migrations import Migration, MigrationProgress, MigrationState
+from harvester.store.rebuild_shadow import swap_was_cut_off
 from harvester.store.schema_files import migrations_directory
 
 _UNDONE = (MigrationState.PENDING, MigrationState.OUT_OF_ORDER, MigrationState.HALFWAY)
@@ -25,6 +26,8 @@ class Readiness:
     """Names of undone migrations that the harvest does not need."""
     drifted: int
     """Migrations of which store and files disagree."""
+    swap_cut_off: bool
+    """A rebuild died while it put its tables in place; nothing may be harvested before it is finished."""
 
 
 def make_ready(
@@ -48,9 +51,12 @@ def make_ready(
     undone: list[Migration] = [
         entry.migration for entry in status.entries if entry.state in _UNDONE and entry.migration is not None
     ]
+    with engine.open(writes=False) as handle:
+        swap_cut_off = swap_was_cut_off(handle)
     return Readiness(
         applied=applied,
         blocking=tuple(migration.name for migration in undone if migration.needed_by_harvest),
         waiting=tuple(migration.name for migration in undone if not migration.needed_by_harvest),
         drifted=status.drifted,
+        swap_cut_off=swap_cut_off,
     )

@@ -161,6 +161,13 @@ class Shadow:
         self._handle.insert(_JOURNAL, {"step": "String", "said": "String"}, [(step, said)])
 
 
+def swap_was_cut_off(handle: Handle) -> bool:
+    """Whether a rebuild died while it put its tables in place: silver is mixed until the rebuild is run again."""
+    if not handle.value(f"EXISTS TABLE {_JOURNAL}"):
+        return False
+    return bool(handle.rows(f"SELECT 1 FROM {_JOURNAL} WHERE step = 'swap' LIMIT 1"))
+
+
 def derivation_recipe() -> str:
     """All SQL on which the rows of a rebuild depend, in one short text."""
     sql = [derivation(name, holes=holes) for name in _STEPS for holes in (False, True)]

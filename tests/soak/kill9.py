@@ -188,9 +188,7 @@ def judge(directory: Path, seed: int) -> Findings:
     engine = engine_of(settings)
     with engine.open(writes=False) as handle:
         pages = int(handle.value("SELECT max(seq) FROM bronze_ingest_checkpoints"))
-        return examine(
-            engine, Spool(settings.spool_dir, QUEUE), truth_of(Stream(seed), pages), directory / "scratch"
-        )
+        return examine(engine, Spool(settings.spool_dir, QUEUE), truth_of(Stream(seed), pages), directory / "scratch")
 
 
 def prove(directory: Path, seed: int, kills: int, *, crash_points: bool) -> tuple[Figures, list[str]]:

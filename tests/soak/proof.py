@@ -139,11 +139,9 @@ def _fill(handle: Handle, truth: list[RiverPage], fetched_at: list[float], scrat
 
 
 def _tables(handle: Handle, database: str, twin: str, findings: Findings) -> None:
-    sources = {table: condition for table, condition in _APPENDED.items()}
-    sources |= {table: "FINAL" for table in _REPLACED}
-    for table, suffix in sources.items():
+    for table, suffix in (_APPENDED | dict.fromkeys(_REPLACED, "FINAL")).items():
         columns = f"* EXCEPT ({_OF_THE_RUN})" if table == "bronze_ingest_checkpoints" else "*"
-        both = [
+        both: list[dict[int, tuple[int, int]]] = [
             dict(
                 handle.rows(
                     f"SELECT seq, (count(), sum(cityHash64(toString(tuple({columns})))))"
