@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from harvester.api.client import ApiClient
 from harvester.clock import Clock
 from harvester.feeds.base import Feed
+from harvester.feeds.cursor_order import goes_back
 from harvester.model import Queue
 
 
@@ -63,6 +64,10 @@ class FetchChain:
         self._fetches.popleft()
         return front.task.result()
 
+    def restricted_for(self, cursor: str) -> float:
+        """Seconds for which the API has asked us to stay away; 0 where it has not."""
+        return self._api.restricted_for(self._feed.request(self._queue, cursor))
+
     async def drop(self) -> None:
         """Cancel everything in flight and wait until it is gone."""
         tasks = [fetch.task for fetch in self._fetches]
@@ -97,6 +102,8 @@ class FetchChain:
         try:
             async with self._api.exchange(self._feed.request(self._queue, cursor)) as exchange:
                 following = self._feed.early_next_cursor(exchange.headers)
+                if following is not None and goes_back(cursor, following):
+                    following = None
                 if not early.done():
                     early.set_result(following)
                 body = await exchange.read()

@@ -21,18 +21,23 @@ from harvester.clock import Clock
 from harvester.events import Event, EventLog, Level
 from harvester.feeds.base import EndOfStream, Feed, PageFound, Reading, Unreadable
 from harvester.fetch_chain import Answer, FetchChain
-from harvester.model import Page, Queue, SpooledPage
+from harvester.model import Checkpoint, Page, Queue, SpooledPage
 from harvester.queue_store import Opened, QueueStore
 from harvester.store.cursor_file import CursorFileDamaged
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.public_stash_layers import PageCounts
 from harvester.store.spool import DamagedPage
 from harvester.telemetry import QueueMeter, QueueState, Trouble
 
 CONFIRM_EVERY_SECONDS = 10.0
 """At the end of the stream a checkpoint is written this often at most."""
 REFUSALS_BEFORE_STOP = 3
+SLOW_DISK_SECONDS = 5.0
+"""A page that takes so long to be safe is worth an event."""
 GIVE_UP_AFTER_TRIES = 5
 """Tries of one page that the store refuses for a reason which waiting does not mend."""
+REFUSAL_BACKOFF = 30.0
+"""Seconds at least after a 4xx that is worth another try: each of them counts toward a ban."""
 EDGE_BACKOFF_MAXIMUM = 1800.0
 STORE_BACKOFF_MAXIMUM = 60.0
 
@@ -102,6 +107,8 @@ class QueueWorker:
         self._cursor = ""
         self._next_seq = 1
         self._asked = 0
+        self._at_end = False
+        self._restriction_told = float("-inf")
         self._confirmed_at = float("-inf")
         self._all_committed = asyncio.Event()
 
@@ -149,6 +156,14 @@ class QueueWorker:
                     raise QueueStopped(str(error), error.hint) from error
                 tries += 1
                 await self._store_pause(error, tries, since, "the spool keeps what is there")
+            except OSError as error:
+                tries += 1
+                await self._retry_pause(
+                    f"the spool or the cursor file cannot be used: {error.strerror or error}",
+                    tries,
+                    since,
+                    self._policy.backoff,
+                )
             else:
                 break
         self._stand(opened)
@@ -207,6 +222,7 @@ class QueueWorker:
         tries, refusals, since = 0, 0, self._clock.now()
         rejected = ""
         while True:
+            self._tell_restriction()
             try:
                 answer = await self._chain.answer(self._cursor, ahead=self._requests_ahead())
             except CredentialsRefused as error:
@@ -214,7 +230,7 @@ class QueueWorker:
                     str(error), "Check POE_OAUTH_CLIENT_ID and POE_OAUTH_CLIENT_SECRET.", misconfigured=True
                 ) from error
             except RateLimited as error:
-                self._say(Level.WARNING, f"rate limited: {error}", "waiting as the API says, then the same page again")
+                self._tell_restriction(f"rate limited: {error}")
                 continue
             except ApiError as error:
                 tries += 1
@@ -222,11 +238,24 @@ class QueueWorker:
                 await self._api_pause(error, tries, since)
                 continue
             reading = await self._read(answer)
+            checksum = hashlib.sha256(answer.body).hexdigest()
+            if isinstance(reading, PageFound) and reading.doubt and checksum != rejected:
+                rejected = checksum
+                tries += 1
+                await self._retry_pause(
+                    f"doubtful answer: {reading.doubt}",
+                    tries,
+                    since,
+                    self._policy.backoff,
+                    meanwhile="the same answer again is believed",
+                )
+                continue
             if not isinstance(reading, Unreadable):
+                if isinstance(reading, PageFound) and reading.doubt:
+                    self._say(Level.WARNING, f"twice the same answer: {reading.doubt}", "it is believed")
                 if tries:
                     self._over(QueueState.HARVESTING)
                 return answer, reading
-            checksum = hashlib.sha256(answer.body).hexdigest()
             following = reading.next_cursor or answer.early_next_cursor
             if checksum == rejected and following is not None and following != self._cursor:
                 self._over(QueueState.HARVESTING)
@@ -234,6 +263,16 @@ class QueueWorker:
             rejected = checksum
             tries += 1
             await self._retry_pause(f"the answer is no page: {reading.reason}", tries, since, self._policy.backoff)
+
+    def _tell_restriction(self, refused: str = "") -> None:
+        """A restriction in force is a wait with a cause, whether we were refused just now or it is older than we."""
+        seconds = self._chain.restricted_for(self._cursor)
+        until = self._clock.now() + seconds
+        if not refused and (seconds < 1 or until < self._restriction_told + 1):
+            return
+        self._restriction_told = until
+        then = f"the same page again in {seconds:.0f} s" if refused else f"asking again in {seconds:.0f} s"
+        self._say(Level.WARNING, refused or "the API's restriction is still in force", then)
 
     async def _read(self, answer: Answer) -> Reading:
         reading: list[Reading] = []
@@ -293,9 +332,19 @@ class QueueWorker:
             )
         seq = self._next_seq
         tries, since = 0, self._clock.now()
+        self._at_end = False
         while True:
             try:
+                began = self._clock.monotonic()
                 await self._store.put(SpooledPage(seq, page))
+                took = self._clock.monotonic() - began
+                if took >= SLOW_DISK_SECONDS:
+                    self._say(
+                        Level.WARNING,
+                        f"the disk took {took:.0f} s to take a page",
+                        "going on",
+                        "Move POE_SPOOL_DIR to a faster disk.",
+                    )
                 break
             except OSError as error:
                 tries += 1
@@ -315,6 +364,10 @@ class QueueWorker:
     async def _end_reached(self, answer: Answer) -> bool:
         """True when that was the goal; else the end of the stream has been waited at for a while."""
         await self._chain.drop()
+        if self._to_commit and not self._at_end:
+            waiting = f"{len(self._to_commit)} pages are on their way into the store"
+            self._say(Level.INFO, f"the end of the stream is reached; {waiting}", "asking again from time to time")
+        self._at_end = True
         if self._policy.until_caught_up and self._to_commit:
             self._all_committed.clear()
             await self._all_committed.wait()
@@ -335,7 +388,9 @@ class QueueWorker:
                     self._next_seq - 1, answer.cursor, http_status=answer.http_status, response_ms=answer.response_ms
                 )
             except StoreError as error:
-                self._say(Level.WARNING, f"the end of the stream could not be written: {error}", todo=error.hint)
+                self._say(
+                    Level.WARNING, f"the end of the stream could not be written: {error}", "asking again", error.hint
+                )
                 return
             self._confirmed_at = now
         self._meter.caught_up = True
@@ -375,9 +430,9 @@ class QueueWorker:
                 self._all_committed.set()
 
     async def _commit(self, seq: int) -> None:
-        tries, since = 0, self._clock.now()
+        tries, refusals, hopeless, since = 0, 0, "", self._clock.now()
         while True:
-            work = asyncio.ensure_future(self._store.commit(seq))
+            work = asyncio.ensure_future(self._bring(seq, hopeless))
             try:
                 checkpoint, counts = await asyncio.shield(work)
                 break
@@ -390,13 +445,11 @@ class QueueWorker:
                 ) from error
             except StoreError as error:
                 tries += 1
-                if not error.retryable and tries >= GIVE_UP_AFTER_TRIES and _is_about_the_page(error):
-                    await self._store.give_up(seq, str(error))
+                refusals += _is_about_the_page(error)
+                if refusals >= GIVE_UP_AFTER_TRIES and not hopeless:
+                    hopeless = str(error)
                     self._say(Level.ERROR, f"page {seq} cannot be stored: {error}", "it is set aside with its bytes")
-                    self._meter.set_aside += 1
-                    self._measure_spool()
-                    self._over(QueueState.HARVESTING)
-                    return
+                    continue
                 await self._store_pause(error, tries, since, "pages collect in the spool")
             except OSError as error:
                 tries += 1
@@ -409,7 +462,7 @@ class QueueWorker:
         if tries:
             self._over(QueueState.HARVESTING)
         meter, now = self._meter, self._clock.now()
-        meter.pages += 1
+        meter.pages += not hopeless
         meter.stashes += counts.stashes
         meter.items += counts.items
         meter.set_aside += counts.set_aside
@@ -419,15 +472,23 @@ class QueueWorker:
         meter.commit_ms = (now - checkpoint.retrieved_at) * 1000
         if meter.state is QueueState.CAUGHT_UP and not meter.caught_up:
             meter.state = QueueState.HARVESTING
-        if counts.set_aside:
+        if counts.set_aside and not hopeless:
             self._say(Level.WARNING, f"{counts.set_aside} records of page {seq} were set aside as dead letters")
         self._measure_spool()
+
+    async def _bring(self, seq: int, hopeless: str) -> tuple[Checkpoint, PageCounts]:
+        """A page into the store; a `hopeless` one among the dead letters, with that as the reason."""
+        if not hopeless:
+            return await self._store.commit(seq)
+        return await self._store.give_up(seq, hopeless), PageCounts(0, 0, 1, 0)
 
     # Waiting -----------------------------------------------------------------------------------------------------
 
     async def _api_pause(self, error: ApiError, tries: int, since: float) -> None:
         backoff = self._policy.backoff
-        if isinstance(error, EdgeAnswer):
+        if 400 <= error.status < 500:
+            backoff = Backoff(max(backoff.base, REFUSAL_BACKOFF), EDGE_BACKOFF_MAXIMUM, backoff.jitter)
+        elif isinstance(error, EdgeAnswer):
             backoff = Backoff(backoff.base, EDGE_BACKOFF_MAXIMUM, backoff.jitter)
         await self._retry_pause(str(error), tries, since, backoff, at_least=error.retry_after or 0.0)
 

@@ -97,9 +97,7 @@ def read_pages(pages: Iterable[tuple[Any, bytes]]) -> Reading:
         for stash_id, key in sighted:  # what a later sighting of the same page overrules was none
             if key not in listings.get(stash_id, ()):
                 del first_seen[stash_id, key]
-    return Reading(
-        stashes, {(stash_id, key): row for stash_id, rows in listings.items() for key, row in rows.items()}
-    )
+    return Reading(stashes, {(stash_id, key): row for stash_id, rows in listings.items() for key, row in rows.items()})
 
 
 def _records_that_count(page: Any) -> list[Row]:

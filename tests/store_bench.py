@@ -81,7 +81,9 @@ class Bench:
 
     def stashes(self) -> dict[str, Row]:
         """`v_stashes_current` by stash id."""
-        rows = _dicts(self.handle, f"SELECT {STASH_COLUMNS} FROM v_stashes_current WHERE realm = {{realm:String}}", self.realm)
+        rows = _dicts(
+            self.handle, f"SELECT {STASH_COLUMNS} FROM v_stashes_current WHERE realm = {{realm:String}}", self.realm
+        )
         result = {row["stash_id"]: row for row in rows}
         assert len(result) == len(rows), "a stash stands twice in the view"
         return result

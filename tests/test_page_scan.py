@@ -234,7 +234,7 @@ def test_real_bodies_that_are_no_pages(shared_data: Path) -> None:
             scan_page(path.read_bytes())
 
 
-WHOLE = page_of([GOOD, stash("other", item("3", note="~price 1/2 \\u0041 \"q\" {[,]}")), stash("third")])
+WHOLE = page_of([GOOD, stash("other", item("3", note='~price 1/2 \\u0041 "q" {[,]}')), stash("third")])
 
 
 @given(st.data())
@@ -243,7 +243,9 @@ def test_damage_anywhere_is_a_rejected_record_or_no_page(data: st.DataObject) ->
     for _ in range(data.draw(st.integers(1, 3))):
         start = data.draw(st.integers(0, len(body) - 1))
         stop = start + data.draw(st.integers(0, 4))
-        body[start:stop] = data.draw(st.binary(max_size=4) | st.sampled_from([b"{", b"}", b"[", b"]", b'"', b",", b"\\"]))
+        body[start:stop] = data.draw(
+            st.binary(max_size=4) | st.sampled_from([b"{", b"}", b"[", b"]", b'"', b",", b"\\"])
+        )
     damaged = bytes(body)
     try:
         scan = scan_page(damaged)

@@ -156,10 +156,7 @@ def test_every_word_for_a_currency(bench: Bench) -> None:
 
     assert differing(texts, shown, expected) == []
     missing = [
-        (word, slug)
-        for slug, known in REQUIRED_SLUGS.items()
-        for word in known.split()
-        if words.get(word) != slug
+        (word, slug) for slug, known in REQUIRED_SLUGS.items() for word in known.split() if words.get(word) != slug
     ]
     assert missing == []
 
@@ -167,7 +164,10 @@ def test_every_word_for_a_currency(bench: Bench) -> None:
 def test_each_word_names_one_currency() -> None:
     lines = (Path(__file__).parents[1] / "schema" / "currency_words.tsv").read_text("utf-8").splitlines()[1:]
     words = [
-        word.strip() for line in lines for word in (line.split("\t")[0], *line.split("\t")[1].split(",")) if word.strip()
+        word.strip()
+        for line in lines
+        for word in (line.split("\t")[0], *line.split("\t")[1].split(","))
+        if word.strip()
     ]
 
     assert sorted(words) == sorted(set(words))

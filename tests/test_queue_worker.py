@@ -127,7 +127,7 @@ def test_different_rubbish_each_time_is_asked_for_again_until_it_is_a_page() -> 
 
 
 def test_a_page_that_names_another_next_id_than_announced_drops_the_requests_ahead() -> None:
-    lie = Override("lie", headers=(("X-Next-Change-Id", "9-9-9-9-9"),))
+    lie = Override("lie", headers=(("X-Next-Change-Id", "9999999999-9999999999-9-9-9"),))
     slow_bodies = Latency(thinking=(0.2, 0.2), bytes_per_second=500)
     benches = [
         Bench(pages=30, faults=ScriptedFaults(script), latency=slow_bodies, policy=policy_until_caught_up(ahead=1))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 
 from harvester.api.client import ApiClient
 from harvester.api.exchange import open_http
 from harvester.api.oauth import TokenSource
 from harvester.api.pacer_book import PacerBook
+from harvester.api.restrictions import RestrictionFile
 from harvester.backoff import Backoff
 from harvester.clock import VirtualClock, virtual_time
 from harvester.events import EventLog
@@ -20,8 +22,10 @@ from harvester.queue_store import Opened
 from harvester.queue_worker import QueueWorker, WorkerPolicy
 from harvester.simulator.answers import Latency
 from harvester.simulator.api import CLIENT_ID, CLIENT_SECRET, SimulatedApi
+from harvester.simulator.edge_guard import EdgeGuard
 from harvester.simulator.faults import Faults
 from harvester.simulator.river import River
+from harvester.simulator.rules import Policy
 from harvester.simulator.transport import SimulatorTransport
 from harvester.store.commit import Standing
 from harvester.store.public_stash_layers import PageCounts
@@ -37,6 +41,13 @@ class MemoryStore:
 
     clock: VirtualClock
     commit_seconds: float = 0.0
+    put_seconds: Callable[[], float] = lambda: 0.0
+    fail_after_commit: Callable[[int], Exception | None] = lambda _seq: None
+    fail_give_up: Callable[[int], Exception | None] = lambda _seq: None
+    tear: Callable[[int], bool] = lambda _seq: False
+    """Whether a try to spool leaves a torn draft behind and fails."""
+    drafts: int = 0
+    opened: int = 0
     fail_commit: Callable[[int], Exception | None] = lambda _seq: None
     fail_put: Callable[[int], Exception | None] = lambda _seq: None
     fail_open: Callable[[], Exception | None] = lambda: None
@@ -45,6 +56,7 @@ class MemoryStore:
     spooled: dict[int, SpooledPage] = field(default_factory=dict)
     committed: list[SpooledPage] = field(default_factory=list)
     given_up: list[int] = field(default_factory=list)
+    set_aside: list[SpooledPage] = field(default_factory=list)
     ends: list[tuple[float, int, str]] = field(default_factory=list)
     closed: bool = False
 
@@ -59,11 +71,30 @@ class MemoryStore:
     async def open(self) -> Opened:
         if error := self.fail_open():
             raise error
+        self.opened += 1
+        if self.opened > 1:
+            self.standing = self._stand()
         return Opened(self.standing, None, self.saved_cursor)
+
+    def _stand(self) -> Standing:
+        """As the spool and the store say after a restart."""
+        last = max((s for s in (*self.committed, *self.set_aside)), key=lambda s: s.seq, default=None)
+        cursor = last.page.next_change_id if last else self.standing.cursor
+        seq = last.seq if last else self.standing.next_seq - 1
+        self.spooled = {n: s for n, s in self.spooled.items() if n > seq}
+        waiting = tuple(sorted(self.spooled))
+        assert waiting == tuple(range(seq + 1, seq + 1 + len(waiting)))
+        if waiting:
+            seq, cursor = waiting[-1], self.spooled[waiting[-1]].page.next_change_id
+        return Standing(cursor, seq + 1, waiting, ())
 
     async def put(self, spooled: SpooledPage) -> None:
         if error := self.fail_put(spooled.seq):
             raise error
+        await self.clock.sleep(self.put_seconds())
+        if self.tear(spooled.seq):
+            self.drafts += 1
+            raise OSError(5, "Input/output error")
         assert spooled.seq not in self.spooled
         self.spooled[spooled.seq] = spooled
 
@@ -71,13 +102,23 @@ class MemoryStore:
         await self.clock.sleep(self.commit_seconds)
         if error := self.fail_commit(seq):
             raise error
-        spooled = self.spooled.pop(seq)
+        known = [spooled for spooled in self.committed if spooled.seq == seq]
+        if known:  # the presence check after a try whose outcome was unknown
+            self.spooled.pop(seq, None)
+            return self._checkpoint(known[0], CheckpointStatus.PAGE), PageCounts(1, 1, 0, len(known[0].page.body))
+        spooled = self.spooled[seq]
         self.committed.append(spooled)
+        if error := self.fail_after_commit(seq):
+            raise error
+        del self.spooled[seq]
         return self._checkpoint(spooled, CheckpointStatus.PAGE), PageCounts(1, 1, 0, len(spooled.page.body))
 
     async def give_up(self, seq: int, reason: str) -> Checkpoint:
+        if error := self.fail_give_up(seq):
+            raise error
         spooled = self.spooled.pop(seq)
         self.given_up.append(seq)
+        self.set_aside.append(spooled)
         return self._checkpoint(spooled, CheckpointStatus.DEAD_LETTER)
 
     async def confirm_end(self, seq: int, cursor: str, *, http_status: int, response_ms: float) -> None:
@@ -99,6 +140,8 @@ class MemoryStore:
 class Bench:
     """Everything around one worker. `run` plays until the worker ends or `seconds` have passed."""
 
+    START = VirtualClock().now()
+
     def __init__(
         self,
         *,
@@ -108,6 +151,10 @@ class Bench:
         latency: Latency | None = None,
         policy: WorkerPolicy | None = None,
         spool_bytes: float = float("inf"),
+        guard: EdgeGuard | None = None,
+        rules: Policy | None = None,
+        memory: Path | None = None,
+        max_body: int = 64 << 20,
         **store: object,
     ) -> None:
         self.clock = VirtualClock()
@@ -118,6 +165,8 @@ class Bench:
             self.clock,
             self.river,
             faults=faults,
+            guard=guard,
+            policy=rules,
             latency=latency or Latency(upstream=(0.05, 0.05), thinking=(0.25, 0.25)),
         )
         self.store = MemoryStore(self.clock, **store)  # type: ignore[arg-type]
@@ -126,14 +175,21 @@ class Bench:
         self.meter = QueueMeter(QUEUE)
         self.policy = policy or policy_until_caught_up()
         self.spool_bytes = spool_bytes
+        self.memory = memory
+        self.max_body = max_body
         self.worker: QueueWorker | None = None
+
+    def finish(self) -> None:
+        """End a run with a time limit now, as if the limit were reached; call from within."""
+        self._finished.set()
 
     def run(self, seconds: float | None = None, beside: Callable[[Bench], object] | None = None) -> None:
         virtual_time(self._main(seconds, beside), self.clock)
 
     async def _main(self, seconds: float | None, beside: Callable[[Bench], object] | None) -> None:
+        self._finished = asyncio.Event()
         http = open_http("OAuth demo/1 (contact: a@b)", 30.0, SimulatorTransport(self.api))
-        book = PacerBook(self.clock)
+        book = PacerBook(self.clock, RestrictionFile(self.memory) if self.memory else None)
         tokens = TokenSource(
             http,
             book,
@@ -144,7 +200,14 @@ class Bench:
             client_secret=lambda: CLIENT_SECRET,
         )
         client = ApiClient(
-            http, book, self.clock, self.records.append, api_base_url=BASE, request_timeout=30.0, tokens=tokens
+            http,
+            book,
+            self.clock,
+            self.records.append,
+            api_base_url=BASE,
+            request_timeout=30.0,
+            tokens=tokens,
+            max_body=self.max_body,
         )
         self.worker = QueueWorker(
             QUEUE,
@@ -165,7 +228,9 @@ class Bench:
                 async with asyncio.timeout(6 * 3600):
                     await work
             else:
-                await asyncio.wait({work}, timeout=seconds)
+                over = asyncio.create_task(self._finished.wait())
+                await asyncio.wait({work, over}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                over.cancel()
                 if not work.done():
                     work.cancel()
                 await asyncio.gather(work, return_exceptions=True)

@@ -49,6 +49,10 @@ class ApiClient:
             max_body=max_body,
         )
 
+    def restricted_for(self, request: ApiRequest) -> float:
+        """Seconds until the restriction ends that keeps such a request waiting; 0 without one."""
+        return self._book.pacer(request.queue.key, pacing_endpoint(request.url)).restricted_for()
+
     @asynccontextmanager
     async def exchange(
         self, request: ApiRequest, *, accept_statuses: Iterable[int] = (), change_id: str | None = None

@@ -81,6 +81,11 @@ class Pace:
         return max((window.margin for window in self._windows), default=self._base_margin)
 
     @property
+    def learned(self) -> tuple[float, ...]:
+        """For each triplet in order: seconds for which the server was found to count beyond the period."""
+        return tuple(window.learned for window in self._windows)
+
+    @property
     def in_flight(self) -> int:
         """Requests granted or sent whose headers have not come."""
         return sum(hit.settled_at is None for hit in tuple(self._hits))
@@ -127,38 +132,54 @@ class Pace:
     def answered(self, hit: Hit, limits: Limits, status: int, now: float) -> None:
         """The headers came."""
         sent_at = hit.granted_at if hit.sent_at is None else hit.sent_at
-        hit.sent_at, hit.settled_at, hit.answered = sent_at, now, True
+        hit.sent_at, hit.settled_at, hit.answered, hit.counted = sent_at, now, True, bool(limits.rules)
         self._trips.add(now - sent_at)
+        refused = status == 429
+        # Before this answer teaches anything: what was known when the request left is what counts.
+        explicable = [window for window in self._windows if window.may_be_known(hit, self._hits)] if refused else []
         if limits.rules and sent_at >= self._limits_sent_at:
             self._limits_sent_at = sent_at
-            self.adopt(limits.rules)
+            self.adopt(limits.rules, sent_at)
         if self._same_shape(limits.rules):
             discount = self._trips.discount()
             triplets = (triplet for rule in limits.rules for triplet in rule.triplets)
             for window, triplet in zip(self._windows, triplets, strict=True):
-                window.observe(hit, triplet.used, self._hits, discount, refused=status == 429)
+                window.observe(hit, triplet.used, self._hits, discount, refused=refused)
         self._restrict(limits, status, now)
-        if status == 429 and sent_at >= self._widened_at:
-            self._widen(hit, limits, now)
+        if refused and sent_at >= self._widened_at:
+            self._widen(explicable, limits, now)
         elif status < 400:
             self._unexplained = 0
 
-    def adopt(self, rules: tuple[Rule, ...]) -> None:
-        """Take the rules over. What was learned stays with each unchanged triplet.
+    def adopt(self, rules: tuple[Rule, ...], since: float = -math.inf) -> None:
+        """Take the rules over, in force for what was sent from `since` on.
 
-        Our hits are kept when rules change: they bind at least as much as forgetting them would, and the
-        State of the first answer under new rules fills in what we no longer remember.
+        What was learned stays with each unchanged triplet. Our hits are kept when rules change: they bind at least
+        as much as forgetting them would, and the State of the first answer under new rules fills in the rest.
         """
         if not self._same_shape(rules):
             known = {window.key: window for window in self._windows}
-            keys = [(rule.name, triplet.hits, triplet.period) for rule in rules for triplet in rule.triplets]
-            self._windows = [known.pop(key) if key in known else Window(key, self._base_margin) for key in keys]
+            buckets = any(window.learned > 0 for window in self._windows)
+            self._windows = []
+            for rule in rules:
+                for triplet in rule.triplets:
+                    key = (rule.name, triplet.hits, triplet.period)
+                    window = known.pop(key, None)
+                    if window is None:
+                        window = Window(key, self._base_margin, since)
+                        if buckets:
+                            window.widen()
+                    self._windows.append(window)
         self.rules = rules
 
-    def resume(self, rules: tuple[Rule, ...], blocked_until: float, now: float) -> None:
-        """Start with what an earlier process left: its limits, its restriction, and hits nobody remembers."""
+    def resume(
+        self, rules: tuple[Rule, ...], blocked_until: float, now: float, learned: tuple[float, ...] = ()
+    ) -> None:
+        """Start with what an earlier process left: its limits, its restriction, what it `learned`, lost hits."""
         self.adopt(rules)
         self.block(blocked_until)
+        for window, seconds in zip(self._windows, learned, strict=False):
+            window.resume(seconds)
         for window in self._windows:
             # An evenly spaced predecessor leaves room for one request after one spacing.
             doubt = min(window.period + window.margin, max(window.spacing(now), _RESTART_DOUBT))
@@ -196,7 +217,7 @@ class Pace:
             self.block(now + min(UNEXPLAINED_RESTRICTION * 2**self._unexplained, LONGEST_UNEXPLAINED))
             self._unexplained = min(self._unexplained + 1, 10)
 
-    def _widen(self, hit: Hit, limits: Limits, now: float) -> None:
+    def _widen(self, explicable: list[Window], limits: Limits, now: float) -> None:
         self._widened_at = now
         pairs = list(zip(self._windows, _triplets(self.rules), strict=True))
         said = self._same_shape(limits.rules)
@@ -205,9 +226,12 @@ class Pace:
             for window, triplet in pairs
             if said and (triplet.active_restriction > 0 or (triplet.used or 0) > triplet.hits)
         ]
-        for window in guilty or [window for window, _ in pairs]:
-            if window.may_be_ours(hit, self._hits):
-                window.widen()
+        learning = [window for window in guilty or self._windows if window in explicable]
+        for window in learning:
+            window.widen()
+        if learning:
+            for window in self._windows:
+                window.widen_once()
 
     def _forget(self, now: float) -> None:
         keep = max((window.memory for window in self._windows), default=_KEPT_WITHOUT_LIMITS)

@@ -13,7 +13,7 @@ from harvester.api.window import Hit
 from harvester.clock import Clock
 from harvester.model import Limits, Rule
 
-_Remembered = tuple[float, tuple[Rule, ...]]
+_Remembered = tuple[float, tuple[Rule, ...], tuple[float, ...]]
 
 
 class PacerBook:
@@ -83,8 +83,8 @@ class PacerBook:
         if saved is not None:
             now = self._clock.monotonic()
             left = saved.left_at(self._clock.now())
-            pacer.pace.resume(saved.rules, now + left if left > 0 else -math.inf, now)
-            self._remembered[pacer.label] = (pacer.pace.blocked_until, saved.rules)
+            pacer.pace.resume(saved.rules, now + left if left > 0 else -math.inf, now, saved.learned)
+            self._remembered[pacer.label] = (pacer.pace.blocked_until, saved.rules, pacer.pace.learned)
         return pacer
 
     def _named(self, policy: str) -> Pacer:
@@ -123,7 +123,7 @@ class PacerBook:
         if self._file is None:
             return
         rules = tuple(_without_state(rule) for rule in pacer.pace.rules)
-        remember = (pacer.pace.blocked_until, rules)
+        remember = (pacer.pace.blocked_until, rules, pacer.pace.learned)
         queues = {**self._saved.queues}
         queues.update((queue, served_by.current.label) for queue, served_by in self._by_queue.items())
         same = self._remembered.get(pacer.label) == remember and queues == self._saved.queues
@@ -131,7 +131,7 @@ class PacerBook:
             return
         self._remembered[pacer.label] = remember
         left = pacer.restricted_for()
-        policy = SavedPolicy(self._clock.now() + left if left > 0 else 0.0, left, rules)
+        policy = SavedPolicy(self._clock.now() + left if left > 0 else 0.0, left, rules, pacer.pace.learned)
         self._saved = SavedLimits({**self._saved.policies, pacer.label: policy}, queues)
         try:
             self._file.save(self._saved)

@@ -25,6 +25,8 @@ class SavedPolicy:
     restricted_for: float = 0.0
     """Seconds left when it was written: a bound, should the wall clock have been set back since."""
     rules: tuple[Rule, ...] = ()
+    learned: tuple[float, ...] = ()
+    """For each triplet in order: seconds for which the server was found to count beyond the period."""
 
     def left_at(self, now: float) -> float:
         """Seconds of restriction left at epoch second `now`."""

@@ -14,6 +14,8 @@ class PageFound:
     """The answer is a page that leads to another cursor."""
 
     next_cursor: str
+    doubt: str = ""
+    """Why the answer may be a mistake of the server, worth asking once more; empty where nothing speaks for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,9 @@ def _record(position: int, offset: int, raw: bytes) -> Record:
     if not stash.id:
         return replace(place, problem="the stash has an empty id")
     league = stash.league or next((item.league for item in stash.items if item.league), None)
-    return replace(place, stash_id=stash.id, public=stash.public, league=league, item_count=len(stash.items) * stash.public)
+    return replace(
+        place, stash_id=stash.id, public=stash.public, league=league, item_count=len(stash.items) * stash.public
+    )
 
 
 def _removed_stash(raw: bytes) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harvester.feeds.base import EndOfStream, PageFound, Reading, Unreadable
+from harvester.feeds.cursor_order import LARGEST_PLAUSIBLE_STEP, goes_back, step
 from harvester.feeds.page_scan import NotAPage, next_id_in_head, scan_page
 from harvester.model import ApiRequest, Queue
 
@@ -40,11 +41,18 @@ class PublicStashFeed:
             scan = scan_page(body)
         except NotAPage as reason:
             head = next_id_in_head(body)
-            return Unreadable(str(reason), head if head is not None and is_cursor(head) else None)
+            usable = head is not None and is_cursor(head) and not goes_back(cursor, head)
+            return Unreadable(str(reason), head if usable else None)
         if not is_cursor(scan.next_change_id):
             return Unreadable("next_change_id is no cursor", None)
         if scan.next_change_id == cursor:
             return EndOfStream()
+        if goes_back(cursor, scan.next_change_id):
+            return Unreadable(f"it leads back to {scan.next_change_id}", None)
+        moved = step(cursor, scan.next_change_id)
+        if moved is not None and moved > LARGEST_PLAUSIBLE_STEP:
+            count = len(scan.records)
+            return PageFound(scan.next_change_id, f"{count} records lead {moved:,} changes ahead")
         return PageFound(scan.next_change_id)
 
 

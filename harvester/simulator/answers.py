@@ -24,6 +24,10 @@ class Ending(StrEnum):
     """The connection is torn down by the peer."""
     STUCK = "stuck"
     """Nothing more comes, and nothing closes."""
+    NO_ADDRESS = "no address"
+    """The name cannot be looked up: nothing reaches the server."""
+    NO_CONNECTION = "no connection"
+    """Nobody takes the connection."""
 
 
 @dataclass(frozen=True, slots=True)

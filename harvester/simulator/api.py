@@ -21,6 +21,7 @@ from harvester.simulator.answers import (
     in_pieces,
     roll,
 )
+from harvester.simulator.edge_guard import BAN_HEADERS, BAN_PAGE, BAN_STATUS, EdgeGuard
 from harvester.simulator.endpoints import (
     Call,
     ChangeIdsEndpoint,
@@ -58,9 +59,13 @@ class SimulatedApi:
         faults: Faults | None = None,
         date_skew: float = 0.0,
         seed: int = 1,
+        guard: EdgeGuard | None = None,
         endpoints: Sequence[Endpoint] = (),
     ) -> None:
-        """`date_skew`: seconds the server's `Date` runs ahead; `endpoints`: more than the public stashes."""
+        """`date_skew`: seconds the server's `Date` runs ahead; `endpoints`: more than the public stashes.
+
+        `guard`: the limit on 4xx that nobody documents; none without one.
+        """
         self.clock = clock
         self.truth = Truth()
         self.faults: Faults = faults or NoFaults()
@@ -69,6 +74,7 @@ class SimulatedApi:
         self.tokens = TokenEndpoint(client_id, client_secret, token_rules or token_policy(), token_expires_in)
         sources: list[Source] = [*rivers] if isinstance(rivers, Sequence) else [rivers]
         self.rivers = {source.realm: source for source in sources}
+        self.guard = guard
         self._skew = date_skew
         self._dice = Random(f"latency {seed}")
         self._endpoints: list[Endpoint] = [
@@ -100,6 +106,8 @@ class SimulatedApi:
         if fault and fault.silent:
             self._note(call, 0, fault)
             return SimResponse(0, (), (), fault.ending)
+        if self.guard and self.guard.is_banned(call.at):
+            fault = Override("banned", BAN_STATUS, BAN_HEADERS, BAN_PAGE, bare=True)
         self._look_at_agent(call)
         limits: Headers = ()
         refused = False
@@ -120,6 +128,8 @@ class SimulatedApi:
         if reply.page and reply.source:
             self.truth.publish(reply.source, reply.page, call.at, whole=fault is None)
         self._note(call, reply.status, fault)
+        if self.guard and not self.guard.is_banned(call.at):
+            self.guard.note(reply.status, call.at)
         if fault:
             reply = _spoil(reply, fault)
         return self._on_the_wire(call, reply, limits, fault)
@@ -130,6 +140,8 @@ class SimulatedApi:
         if body and "gzip" in call.headers.get("accept-encoding", ""):
             body = gzip.compress(body, compresslevel=1, mtime=0)
             head.append(("Content-Encoding", "gzip"))
+        if fault and fault.wire is not None:
+            body = fault.wire
         head.append(("Content-Length", str(len(body))))
         ending = Ending.WHOLE
         if fault:
@@ -137,7 +149,8 @@ class SimulatedApi:
             head = [pair for pair in head if pair[0].lower() not in added] + list(fault.headers)
             ending = fault.ending
             body = body if fault.keep is None else body[: fault.keep]
-        chunks: tuple[Chunk, ...] = in_pieces(body, self.latency.bytes_per_second)
+        speed = (fault.bytes_per_second if fault else 0.0) or self.latency.bytes_per_second
+        chunks: tuple[Chunk, ...] = in_pieces(body, speed, 16_384 if fault and fault.bytes_per_second else 65_536)
         return SimResponse(reply.status, tuple(head), chunks, ending)
 
     def _look_at_agent(self, call: Call) -> None:
@@ -155,10 +168,11 @@ def _spoil(reply: Reply, fault: Override) -> Reply:
     if fault.status is not None:
         return reply
     body, headers = reply.body, reply.headers
-    if fault.same_id and reply.page:
-        asked, right = reply.page.change_id, reply.page.next_change_id
-        body = body.replace(right.encode(), asked.encode(), 1)
-        headers = tuple((name, asked if value == right else value) for name, value in headers)
+    other = reply.page.change_id if fault.same_id and reply.page else fault.next_id
+    if other is not None and reply.page:
+        right = reply.page.next_change_id
+        body = body.replace(right.encode(), other.encode(), 1)
+        headers = tuple((name, other if value == right else value) for name, value in headers)
     if fault.body is not None:
         body = fault.body
     if fault.transform:

@@ -29,6 +29,10 @@ class Override:
     """Instead of the right body; the headers of the right answer stay, `X-Next-Change-Id` too."""
     transform: Callable[[bytes], bytes] | None = None
     """Makes the body from the right one (before compression)."""
+    wire: bytes | None = None
+    """The bytes of the body exactly as they go over the wire, with no compression of ours."""
+    next_id: str | None = None
+    """Named as the next id in header and body, whatever the right one is."""
     same_id: bool = False
     """The next id in header and body is the id asked for."""
     bare: bool = False
@@ -40,6 +44,8 @@ class Override:
     """No headers either: the `ending` happens at once."""
     delay: float = 0.0
     """Seconds more until the headers."""
+    bytes_per_second: float = 0.0
+    """Of the body on the wire; 0: as the latency says."""
 
 
 class Faults(Protocol):
@@ -71,9 +77,7 @@ class ScriptedFaults:
         return self._left.pop(0) if self._left and self.on in path else None
 
 
-def answer(
-    status: int, body: bytes = b"", *headers: tuple[str, str], kind: str = JSON, bare: bool = False
-) -> Override:
+def answer(status: int, body: bytes = b"", *headers: tuple[str, str], kind: str = JSON, bare: bool = False) -> Override:
     """Any status with any body; `bare` without rate-limit headers."""
     return Override(f"status {status}", status, (("Content-Type", kind), *headers), body, bare=bare)
 

@@ -139,7 +139,7 @@ class HttpFront:
                 await writer.drain()
         if answer.ending is Ending.STUCK:
             await asyncio.Event().wait()
-        if answer.ending is Ending.RESET:
+        if answer.ending in (Ending.RESET, Ending.NO_ADDRESS, Ending.NO_CONNECTION):
             linger_not = struct.pack("ii", 1, 0)  # close with RST, not with FIN
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
             writer.transport.abort()

@@ -1,10 +1,11 @@
 """The rate limits as the API enforces them: policies, rules, triplets, and a record of what broke one.
 
-A `Window` says what counts; sliding windows are exact. Other kinds of windows take the same place.
+A `Window` says what counts; sliding windows are exact. Other kinds (`harvester.simulator.windows`) take the same place.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ STASH_POLICY = "public-stash-tabs-request-limit-pc"
 TOKEN_POLICY = "token-request-limit"  # noqa: S105 - a name
 OURS = "ours"
 """Who asks, where nobody else is named: the client under test."""
+NEIGHBOUR = "neighbour"
+
+OBSERVED_GROWTH = (60.0, 300.0, 1_800.0, 3_600.0)
+"""Seconds of restriction on repeats, as harvesters have seen them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,9 @@ class Window(Protocol):
     def hit(self, now: float) -> int:
         """Count one hit and return all that count at `now`, this one included."""
 
+    def since(self, now: float) -> float:
+        """The earliest moment whose hits count at `now`."""
+
 
 class SlidingWindow:
     """Exact: a hit counts for `period` seconds and not one instant longer."""
@@ -54,6 +62,9 @@ class SlidingWindow:
             self._hits.popleft()
         self._hits.append(now)
         return len(self._hits)
+
+    def since(self, now: float) -> float:
+        return math.nextafter(now - self._period, math.inf)
 
 
 WindowKind = Callable[[Limit], Window]
@@ -87,60 +98,114 @@ class Verdict:
         return not self.broken
 
 
-class _Counter:
+class Neighbour(Protocol):
+    """Somebody else who eats from the same counters."""
+
+    def hits_until(self, now: float) -> Sequence[float]:
+        """The moments of its requests since the last call, in order."""
+
+
+class Counter:
     """One triplet with its window and its restriction."""
 
     def __init__(self, limit: Limit, kind: WindowKind) -> None:
         self.limit = limit
         self.window = kind(limit)
-        self.locked_until = float("-inf")
+        self.locked_until = -math.inf
+        self.lock_seconds = 0.0
+        """How long the last restriction was."""
         self.used = 0
 
+    def active(self, now: float) -> int:
+        """Seconds of restriction left, as the State says it."""
+        return ceil(max(0.0, self.locked_until - now))
+
     def state(self, now: float) -> str:
-        return f"{self.used}:{self.limit.period:g}:{ceil(max(0.0, self.locked_until - now))}"
+        """The triplet of the State header."""
+        return f"{self.used}:{self.limit.period:g}:{self.active(now)}"
 
 
 class Policy:
     """A named set of rules. Endpoints that share a policy share this object, and so its counters."""
 
     def __init__(
-        self, name: str, rules: Mapping[str, Sequence[str]], window: WindowKind = SlidingWindow
+        self,
+        name: str,
+        rules: Mapping[str, Sequence[str]],
+        window: WindowKind = SlidingWindow,
+        *,
+        growth: Sequence[float] = (),
+        memory: float = 3_600.0,
+        neighbour: Neighbour | None = None,
+        changes: Sequence[tuple[float, Mapping[str, Sequence[str]]]] = (),
     ) -> None:
-        """`rules`: triplets by rule name, for example `{"Ip": ["2:1:60"]}`."""
+        """`rules`: triplets by rule name, for example `{"Ip": ["2:1:60"]}`.
+
+        `growth`: a restriction within `memory` seconds of the end of the one before takes the next longer of these
+        seconds (as seen: 60, 300, 1800, 3600). `neighbour` shares the counters. `changes`: other rules from given
+        moments on.
+        """
         self.name = name
         self._window = window
-        self._rules: dict[str, list[_Counter]] = {}
+        self._growth = tuple(sorted(growth))
+        self._memory = memory
+        self._neighbour = neighbour
+        self._changes = deque(sorted(changes, key=lambda change: change[0]))
+        self.counters: dict[str, list[Counter]] = {}
+        """By rule, in the order of the headers."""
         self.change(rules)
 
     def change(self, rules: Mapping[str, Sequence[str]]) -> None:
         """Other rules from now on; counters begin anew."""
-        self._rules = {
-            name: [_Counter(Limit.parse(text), self._window) for text in triplets]
-            for name, triplets in rules.items()
+        self.counters = {
+            name: [Counter(Limit.parse(text), self._window) for text in triplets] for name, triplets in rules.items()
         }
 
     def ask(self, now: float, who: str = OURS) -> Verdict:
+        """Count a request and judge it; the answer's headers tell the state after it."""
+        broken = self.count(now, who)
+        headers = self._headers(now)
+        if broken:
+            headers.append(("Retry-After", str(self.retry_after(now))))
+        return Verdict(tuple(headers), broken)
+
+    def count(self, now: float, who: str = OURS) -> tuple[Broken, ...]:
         """Count a request and judge it. Refused ones count too; a restriction in force is not prolonged."""
-        broken = []
-        wait = 0.0
-        for rule, counters in self._rules.items():
+        if self._neighbour is not None:
+            for at in self._neighbour.hits_until(now):
+                self._count(at, NEIGHBOUR)
+        return self._count(now, who)
+
+    def retry_after(self, now: float) -> int:
+        """Seconds until the longest restriction ends; 1 at least."""
+        return max(1, *(counter.active(now) for counters in self.counters.values() for counter in counters))
+
+    def _count(self, now: float, who: str) -> tuple[Broken, ...]:
+        while self._changes and self._changes[0][0] <= now:
+            self.change(self._changes.popleft()[1])
+        broken: list[Broken] = []
+        for rule, counters in self.counters.items():
             for counter in counters:
                 limit = counter.limit
                 locked = now < counter.locked_until
                 counter.used = counter.window.hit(now)
                 if not locked and counter.used > limit.hits:
-                    counter.locked_until = now + limit.restriction
+                    self._lock(counter, now)
                 if locked or counter.used > limit.hits:
                     broken.append(Broken(now, self.name, rule, str(limit), counter.used, who, locked))
-                    wait = max(wait, counter.locked_until - now)
-        headers = self._headers(now)
-        if broken:
-            headers.append(("Retry-After", str(max(1, ceil(wait)))))
-        return Verdict(tuple(headers), tuple(broken))
+        return tuple(broken)
+
+    def _lock(self, counter: Counter, now: float) -> None:
+        seconds = counter.limit.restriction
+        if now - counter.locked_until < self._memory:
+            longer = (step for step in self._growth if step > counter.lock_seconds)
+            seconds = next(longer, max(seconds, counter.lock_seconds))
+        counter.lock_seconds = seconds
+        counter.locked_until = now + seconds
 
     def _headers(self, now: float) -> list[tuple[str, str]]:
-        headers = [("X-Rate-Limit-Policy", self.name), ("X-Rate-Limit-Rules", ",".join(self._rules))]
-        for rule, counters in self._rules.items():
+        headers = [("X-Rate-Limit-Policy", self.name), ("X-Rate-Limit-Rules", ",".join(self.counters))]
+        for rule, counters in self.counters.items():
             limits = ",".join(str(counter.limit) for counter in counters)
             states = ",".join(counter.state(now) for counter in counters)
             headers += [(f"X-Rate-Limit-{rule}", limits), (f"X-Rate-Limit-{rule}-State", states)]

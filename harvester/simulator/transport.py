@@ -45,9 +45,7 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
 class _Body(httpx.AsyncByteStream):
     """A body that arrives piece by piece, and ends as it is meant to."""
 
-    def __init__(
-        self, clock: Clock, answer: SimResponse, timeout: float | None, request: httpx.Request
-    ) -> None:
+    def __init__(self, clock: Clock, answer: SimResponse, timeout: float | None, request: httpx.Request) -> None:
         self._clock = clock
         self._answer = answer
         self._timeout = timeout
@@ -72,9 +70,11 @@ async def _fail(clock: Clock, ending: Ending, request: httpx.Request, *, timeout
     """Do what an unhappy ending does; a happy one returns."""
     if ending is Ending.STUCK:
         await _within(timeout, clock.sleep(FOREVER), request)
+    if ending is Ending.NO_ADDRESS:
+        raise httpx.ConnectError("[Errno -3] Temporary failure in name resolution", request=request)
+    if ending is Ending.NO_CONNECTION:
+        raise httpx.ConnectError("[Errno 111] Connection refused", request=request)
     if ending is Ending.RESET:
         raise httpx.ReadError("connection reset by peer", request=request)
     if ending is Ending.CUT:
-        raise httpx.RemoteProtocolError(
-            "peer closed connection without sending complete message body", request=request
-        )
+        raise httpx.RemoteProtocolError("peer closed connection without sending complete message body", request=request)

@@ -91,5 +91,6 @@ def _in_sql(pattern: str) -> str:
 
 
 def _sql_list(values: list[str]) -> str:
-    quoted = ", ".join("'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'" for value in values)
-    return f"[{quoted}]"
+    """A constant list, as one text that the engine cuts up: it reads a literal of hundreds of texts slowly."""
+    joined = "|".join(values).replace("\\", "\\\\").replace("'", "\\'")
+    return f"splitByChar('|', '{joined}')"

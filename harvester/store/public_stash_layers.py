@@ -34,14 +34,13 @@ _BRONZE_COLUMNS = {
     "body_sha256": "FixedString(64)",
     "body": "String",
 }
+_OF_THE_PAGE = "WHERE realm = {realm:String} AND seq = {seq:UInt64}"
 _PRESENT = {
-    "silver_stashes": "SELECT 1 FROM silver_stashes WHERE realm = {realm:String} AND seq = {seq:UInt64} LIMIT 1",
-    "silver_listings": "SELECT 1 FROM silver_listings WHERE realm = {realm:String} AND seq = {seq:UInt64}"
-    " AND change != 'kept' LIMIT 1",
-    "kept_listings": "SELECT 1 FROM silver_listings WHERE realm = {realm:String} AND seq = {seq:UInt64}"
-    " AND change = 'kept' LIMIT 1",
-    "silver_items": "SELECT 1 FROM silver_items WHERE realm = {realm:String} AND seq = {seq:UInt64} LIMIT 1",
-    "silver_stash_state": "SELECT 1 FROM silver_stash_state WHERE realm = {realm:String} AND seq = {seq:UInt64} LIMIT 1",
+    "silver_stashes": f"SELECT 1 FROM silver_stashes {_OF_THE_PAGE} LIMIT 1",
+    "silver_listings": f"SELECT 1 FROM silver_listings {_OF_THE_PAGE} AND change != 'kept' LIMIT 1",
+    "kept_listings": f"SELECT 1 FROM silver_listings {_OF_THE_PAGE} AND change = 'kept' LIMIT 1",
+    "silver_items": f"SELECT 1 FROM silver_items {_OF_THE_PAGE} LIMIT 1",
+    "silver_stash_state": f"SELECT 1 FROM silver_stash_state {_OF_THE_PAGE} LIMIT 1",
 }
 
 
