@@ -486,11 +486,12 @@ class QueueWorker:
 
     async def _api_pause(self, error: ApiError, tries: int, since: float) -> None:
         backoff = self._policy.backoff
+        at_least = max(error.retry_after or 0.0, self._chain.restricted_for(self._cursor))
         if 400 <= error.status < 500:
             backoff = Backoff(max(backoff.base, REFUSAL_BACKOFF), EDGE_BACKOFF_MAXIMUM, backoff.jitter)
         elif isinstance(error, EdgeAnswer):
             backoff = Backoff(backoff.base, EDGE_BACKOFF_MAXIMUM, backoff.jitter)
-        await self._retry_pause(str(error), tries, since, backoff, at_least=error.retry_after or 0.0)
+        await self._retry_pause(str(error), tries, since, backoff, at_least=at_least)
 
     async def _store_pause(self, error: StoreError, tries: int, since: float, meanwhile: str) -> None:
         backoff = Backoff(self._policy.backoff.base, STORE_BACKOFF_MAXIMUM, self._policy.backoff.jitter)

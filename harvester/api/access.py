@@ -15,6 +15,7 @@ from harvester.api.pacer_book import PacerBook
 from harvester.api.restrictions import RestrictionFile
 from harvester.clock import Clock
 from harvester.events import Event, EventLog, Level
+from harvester.files import create_directory
 from harvester.settings import Settings
 
 
@@ -31,7 +32,7 @@ class ApiAccess:
         events: EventLog,
     ) -> None:
         """`transport` None is the network."""
-        settings.cursor_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        create_directory(settings.cursor_dir)
         self._http = open_http(settings.user_agent, settings.request_timeout, transport)
         self._book = PacerBook(
             clock,

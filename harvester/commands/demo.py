@@ -10,6 +10,7 @@ import httpx
 import platformdirs
 
 from harvester.clock import SystemClock
+from harvester.files import create_directory
 from harvester.settings import Settings, demo_settings
 from harvester.simulator.answers import Latency
 from harvester.simulator.api import SimulatedApi
@@ -36,7 +37,7 @@ def new_demo_directory() -> Path:
         return Path(tempfile.mkdtemp(prefix="poe-ledger-demo-"))
     if (directory / _MARK).exists():
         shutil.rmtree(directory)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    create_directory(directory)
     (directory / _MARK).touch()
     return directory
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from harvester.model import Queue
-from harvester.store.files import create_directory, write_durably
+from harvester.files import create_directory, write_durably
 
 
 class CursorFileDamaged(ValueError):  # noqa: N818

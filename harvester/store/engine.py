@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from harvester.files import create_directory
 from harvester.store.errors import StoreError, StoreFault, sort_error
 
 Row = tuple[Any, ...]
@@ -233,7 +234,7 @@ class Engine:
         # The engine's own signal handlers swallow Ctrl-Z and can hang a dying process.
         _chdb.set_signal_handlers_enabled(False)  # type: ignore[attr-defined]
         try:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            create_directory(directory)
             client = clickhouse_connect.get_client(
                 interface="chdb", path=str(directory), chdb_options=_EMBEDDED_OPTIONS, settings=dict(settings)
             )

@@ -15,7 +15,7 @@ import msgspec
 import zstandard
 
 from harvester.model import Page, Queue, SpooledPage
-from harvester.store.files import create_directory, sync_directory, write_durably
+from harvester.files import create_directory, sync_directory, write_durably
 
 _NAME = re.compile(r"(\d{12})\.page")
 _MAGIC = b"poe-ledger page 1"

@@ -33,8 +33,8 @@ def write_durably(path: Path, data: bytes) -> None:
 def create_directory(directory: Path) -> None:
     """Create a directory that only its owner may enter, and its parents, so that a power loss does not undo it."""
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for path in missing:
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
         sync_directory(path.parent)
 
 
