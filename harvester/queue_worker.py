@@ -32,7 +32,7 @@ from harvester.telemetry import QueueMeter, QueueState, Trouble
 CONFIRM_EVERY_SECONDS = 10.0
 """At the end of the stream a checkpoint is written this often at most."""
 REFUSALS_BEFORE_STOP = 3
-SLOW_DISK_SECONDS = 5.0
+SLOW_DISK_SECONDS = 2.0
 """A page that takes so long to be safe is worth an event."""
 GIVE_UP_AFTER_TRIES = 5
 """Tries of one page that the store refuses for a reason which waiting does not mend."""
@@ -40,6 +40,9 @@ REFUSAL_BACKOFF = 30.0
 """Seconds at least after a 4xx that is worth another try: each of them counts toward a ban."""
 EDGE_BACKOFF_MAXIMUM = 1800.0
 STORE_BACKOFF_MAXIMUM = 60.0
+
+_API, _SPOOL, _STORE = "api", "spool", "store"
+"""Where something can go wrong; each is waited out on its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class QueueWorker:
         self._meter = meter
         self._events = events
         self._spool_has_room = spool_has_room
+        self._troubles: dict[str, tuple[Trouble, QueueState]] = {}
         self._to_commit: deque[int] = deque()
         self._spooled_or_done = asyncio.Event()
         self._no_more_pages = False
@@ -163,11 +167,12 @@ class QueueWorker:
                     tries,
                     since,
                     self._policy.backoff,
+                    side=_STORE,
                 )
             else:
                 break
         self._stand(opened)
-        self._over(QueueState.HARVESTING)
+        self._over(QueueState.HARVESTING, _STORE)
 
     def _stand(self, opened: Opened) -> None:
         standing, last = opened.standing, opened.last
@@ -222,9 +227,8 @@ class QueueWorker:
         tries, refusals, since = 0, 0, self._clock.now()
         rejected = ""
         while True:
-            self._tell_restriction()
             try:
-                answer = await self._chain.answer(self._cursor, ahead=self._requests_ahead())
+                answer = await self._answer()
             except CredentialsRefused as error:
                 raise QueueStopped(
                     str(error), "Check POE_OAUTH_CLIENT_ID and POE_OAUTH_CLIENT_SECRET.", misconfigured=True
@@ -264,6 +268,19 @@ class QueueWorker:
             tries += 1
             await self._retry_pause(f"the answer is no page: {reading.reason}", tries, since, self._policy.backoff)
 
+    async def _answer(self) -> Answer:
+        """The answer for the cursor in hand; a restriction that keeps it waiting meanwhile is told."""
+        watch = asyncio.create_task(self._watch_restriction())
+        try:
+            return await self._chain.answer(self._cursor, ahead=self._requests_ahead())
+        finally:
+            watch.cancel()
+
+    async def _watch_restriction(self) -> None:
+        while True:
+            self._tell_restriction()
+            await self._clock.sleep(5.0)
+
     def _tell_restriction(self, refused: str = "") -> None:
         """A restriction in force is a wait with a cause, whether we were refused just now or it is older than we."""
         seconds = self._chain.restricted_for(self._cursor)
@@ -272,7 +289,7 @@ class QueueWorker:
             return
         self._restriction_told = until
         then = f"the same page again in {seconds:.0f} s" if refused else f"asking again in {seconds:.0f} s"
-        self._say(Level.WARNING, refused or "the API's restriction is still in force", then)
+        self._say(Level.WARNING, refused or "a restriction of the API is in force", then)
 
     async def _read(self, answer: Answer) -> Reading:
         reading: list[Reading] = []
@@ -349,10 +366,14 @@ class QueueWorker:
             except OSError as error:
                 tries += 1
                 await self._retry_pause(
-                    f"the spool cannot be written: {error.strerror or error}", tries, since, self._policy.backoff
+                    f"the spool cannot be written: {error.strerror or error}",
+                    tries,
+                    since,
+                    self._policy.backoff,
+                    side=_SPOOL,
                 )
         if tries:
-            self._over(QueueState.HARVESTING)
+            self._over(QueueState.HARVESTING, _SPOOL)
         self._next_seq = seq + 1
         self._cursor = page.next_change_id
         self._meter.next_cursor = self._cursor
@@ -458,9 +479,10 @@ class QueueWorker:
                     tries,
                     since,
                     self._policy.backoff,
+                    side=_STORE,
                 )
         if tries:
-            self._over(QueueState.HARVESTING)
+            self._over(QueueState.HARVESTING, _STORE)
         meter, now = self._meter, self._clock.now()
         meter.pages += not hopeless
         meter.stashes += counts.stashes
@@ -500,6 +522,7 @@ class QueueWorker:
             tries,
             since,
             backoff,
+            side=_STORE,
             state=QueueState.STORE_LOST,
             meanwhile=meanwhile,
             todo=error.hint,
@@ -512,6 +535,7 @@ class QueueWorker:
         since: float,
         backoff: Backoff,
         *,
+        side: str = _API,
         state: QueueState = QueueState.RETRYING,
         at_least: float = 0.0,
         meanwhile: str = "",
@@ -525,15 +549,16 @@ class QueueWorker:
             todo,
         )
         if tries >= self._policy.show_trouble_after or state is QueueState.STORE_LOST:
-            self._meter.trouble = Trouble(what, since, tries, self._clock.now() + pause, todo)
-            self._meter.state = state
+            self._troubles[side] = Trouble(what, since, tries, self._clock.now() + pause, todo), state
+            self._meter.trouble, self._meter.state = self._troubles[side]
         await self._clock.sleep(pause)
 
-    def _over(self, state: QueueState) -> None:
-        if self._meter.trouble is not None:
-            self._say(Level.INFO, f"recovered after {self._meter.trouble.tries} tries")
-        self._meter.trouble = None
-        self._meter.state = state
+    def _over(self, state: QueueState, side: str = _API) -> None:
+        """What went wrong on one side is over; what is wrong on another still shows."""
+        over = self._troubles.pop(side, None)
+        if over is not None:
+            self._say(Level.INFO, f"recovered after {over[0].tries} tries: {over[0].what}")
+        self._meter.trouble, self._meter.state = next(iter(self._troubles.values()), (None, state))
 
     def _measure_spool(self) -> None:
         self._meter.spool_pages, self._meter.spool_bytes = self._store.spool_pages, self._store.spool_bytes

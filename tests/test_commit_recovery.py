@@ -173,12 +173,15 @@ def feed(rig: Rig, truth: list[RiverPage]) -> Iterator[int]:
 # Failing statements ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("moment", "restarts"), [("before", True), ("after", True), ("after", False)])
+@pytest.mark.parametrize("restarts", [True, False])
 def test_a_store_that_fails_at_any_statement_of_a_commit_loses_and_doubles_nothing(
-    rig: Rig, engine: Engine, moment: str, restarts: bool
+    rig: Rig, engine: Engine, restarts: bool
 ) -> None:
-    """Page by page the next statement fails, in pages with a record set aside and in pages without one."""
-    truth = [page if n % 2 else spoiled(page) for n, page in enumerate(published(28))]
+    """Page by page the answer of the next statement is lost, in pages with a record set aside and in others.
+
+    The statement itself was done; that it was not is the same as that the answer of the one before was lost.
+    """
+    truth = [page if n % 2 else spoiled(page) for n, page in enumerate(published(26))]
     failed_at: dict[bool, list[str]] = {False: [], True: []}
     all_tried = {False: False, True: False}
 
@@ -186,7 +189,7 @@ def test_a_store_that_fails_at_any_statement_of_a_commit_loses_and_doubles_nothi
         failed = failed_at[SPOILED in truth[seq - 1].body]
 
         def fails(when: str, number: int, what: str, failed: list[str] = failed, at: int = len(failed) + 1) -> bool:
-            if (when, number) != (moment, at) or len(failed) == at:
+            if (when, number) != ("after", at) or len(failed) == at:
                 return False
             failed.append(what)
             return True
@@ -208,9 +211,8 @@ def test_a_store_that_fails_at_any_statement_of_a_commit_loses_and_doubles_nothi
     assert_once(rig, engine, truth)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_store_that_fails_again_and_again_loses_and_doubles_nothing(rig: Rig, engine: Engine, seed: int) -> None:
-    dice = Random(seed)
+def test_a_store_that_fails_again_and_again_loses_and_doubles_nothing(rig: Rig, engine: Engine) -> None:
+    dice = Random(1)
     failures = 0
 
     def fails(_when: str, _number: int, _what: str) -> bool:
@@ -219,7 +221,7 @@ def test_a_store_that_fails_again_and_again_loses_and_doubles_nothing(rig: Rig, 
         failures += failed
         return failed
 
-    truth = published(12)
+    truth = published(8)
     unreliable = UnreliableHandle(rig.handle, fails)
     committer = rig.restart(handle=unreliable)
     for seq in feed(rig, truth):
@@ -381,12 +383,24 @@ def damage(rig: Rig, seq: int) -> Path:
     return path
 
 
-def test_a_damaged_page_that_is_needed_is_told_and_not_passed_over(rig: Rig) -> None:
+def test_a_damaged_page_that_is_needed_is_set_aside_and_asked_for_again(rig: Rig) -> None:
     rig.commit(1)
     rig.put(2)
+    rig.put(3)
     damage(rig, 2)
 
-    with pytest.raises(DamagedPage, match=r"000000000002\.page"):
+    assert rig.restart().recover() == Standing("c2", 2, (), (2, 3))
+    assert rig.spool.sequences == []
+    assert (rig.spool.directory / "000000000002.damaged").exists()
+    rig.commit(2, 3)
+    assert [row[0] for row in rig.chain()] == [1, 2, 3]
+
+
+def test_a_damaged_first_page_of_a_new_store_is_told_for_nothing_says_where_it_was_asked(rig: Rig) -> None:
+    rig.put(1)
+    damage(rig, 1)
+
+    with pytest.raises(DamagedPage, match=r"000000000001\.page"):
         rig.restart().recover()
 
 

@@ -109,7 +109,7 @@ class Trial:
             assert after.page.change_id == before.page.next_change_id
         for spooled in pages:
             self._right(spooled)
-        assert pages[-1].page.next_change_id == bench.river.head(bench.clock.now() + 1e6)
+        assert _place(pages[-1].page.next_change_id) == _place(bench.river.head(bench.clock.now() + 1e6))
         place = {page.change_id: _place(page.next_change_id) for page in bench.api.truth.published}
         assert max(place.values()) <= _place(pages[-1].page.next_change_id)
 
@@ -202,7 +202,11 @@ def _until_done(trial: Trial) -> Callable[[Bench], object]:
         head = bench.river.head(bench.clock.now() + 1e6)
         while True:
             await bench.clock.sleep(5)
-            caught = bench.meter.caught_up and bench.meter.next_cursor == head and not bench.store.spooled
+            caught = (
+                bench.meter.caught_up
+                and _place(bench.meter.next_cursor or "0") == _place(head)
+                and not bench.store.spooled
+            )
             if caught and bench.clock.now() > trial.plan.start + LAST:
                 bench.finish()
 
@@ -333,6 +337,18 @@ def test_the_proof_sees_a_loop_over_old_pages(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("harvester.fetch_chain.goes_back", lambda *_: False)
     with pytest.raises(AssertionError):
         trial(1, [Spell("id going back", 3.0)], memory=tmp_path).play().everything_is_there_once()
+
+
+def test_the_api_coming_back_does_not_say_that_the_store_is(tmp_path: Path) -> None:
+    played = trial(2, [Spell("500", 30.0, strikes=4)], memory=tmp_path)
+    bench = played.bench
+    bench.store.fail_commit = lambda _seq: (
+        StoreError(StoreFault.UNREACHABLE, "refused") if bench.clock.elapsed < 300 else None
+    )
+    played.play().check()
+    recovered = [event for event in bench.events.tail(EVENTS_KEPT) if "recovered" in event.what]
+    assert all(("ClickHouse" in event.what) == (event.at > Bench.START + 300) for event in recovered)
+    assert len([event for event in recovered if "ClickHouse" in event.what]) == 1
 
 
 def test_an_event_says_that_a_page_leads_back(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ class Kind:
     seconds: tuple[float, float] | None = None
     only_stashes: bool = False
     """Makes sense for a page only."""
+    needs_cursor: bool = False
+    """Makes sense only where the request names a cursor."""
     stops: bool = False
     """A queue is right to stop."""
 
@@ -88,13 +90,18 @@ KINDS: Mapping[str, Kind] = {
     "unknown compression": Kind(lambda *_: Override("", wire=b"???", headers=(("Content-Encoding", "br"),))),
     "html as 200": Kind(lambda d, _: wrong_body(b"<html>maintenance %d</html>" % d.randrange(3))),
     "wrong shape": Kind(lambda d, _: wrong_body(d.choice(_SHAPES))),
-    "same id": Kind(lambda *_: same_id(), 1, only_stashes=True),
-    "id going back": Kind(lambda d, c: Override("", next_id=_away(c, -d.randrange(2, 60))), 3, only_stashes=True),
-    "id far ahead": Kind(lambda d, c: Override("", next_id=_away(c, d.randrange(10**6, 10**8))), 1, only_stashes=True),
+    "same id": Kind(lambda *_: same_id(), 1, only_stashes=True, needs_cursor=True),
+    "id going back": Kind(
+        lambda d, c: Override("", next_id=_away(c, -d.randrange(2, 60))), 3, only_stashes=True, needs_cursor=True
+    ),
+    "id far ahead": Kind(
+        lambda d, c: Override("", next_id=_away(c, d.randrange(10**6, 10**8))), 1, only_stashes=True, needs_cursor=True
+    ),
     "empty page": Kind(
-        lambda _, c: Override("", body=b'{"next_change_id":"%b","stashes":[]}' % (c or "0").encode()),
+        lambda _, c: Override("", body=b'{"next_change_id":"%b","stashes":[]}' % c.encode()),
         1,
         only_stashes=True,
+        needs_cursor=True,
     ),
     "lying header": Kind(
         lambda d, c: Override("", headers=(("X-Next-Change-Id", _away(c, d.randrange(-50, 50))),)), 3, only_stashes=True
@@ -194,7 +201,7 @@ class FaultPlan:
                 struck = self._change(spell, cursor)
             else:
                 kind = KINDS[spell.name]
-                if kind.only_stashes and not stashes:
+                if (kind.only_stashes and not stashes) or (kind.needs_cursor and not cursor):
                     continue
                 struck = _named(spell.name, kind.make)(self._dice, cursor)
                 spell.strikes -= 1
@@ -230,7 +237,8 @@ def _spell(dice: Random, name: str, at: float) -> Spell:
 def _shortened(body: bytes, cursor: str) -> bytes:
     """The page with its first record only, and the next id that then is right."""
     opening = body.find(b'"stashes":[')
-    if opening < 0:
+    at_the_end = b'"next_change_id":"%b"' % cursor.encode() in body[:opening]
+    if opening < 0 or at_the_end:
         return body
     at = first = opening + len(b'"stashes":[')
     depth, in_text, escaped = 0, False, False

@@ -65,8 +65,11 @@ class Committer:
         A page that is begun in the store but no longer in the spool is put back there, as the store has it: asked
         for again it might hold something else.
 
+        A damaged file is set aside. Where the store still needs its page, the stream is asked from there again, and
+        the pages behind it are discarded.
+
         Raises:
-            DamagedPage: the file of a page that the store still needs is not what was written.
+            DamagedPage: the first page of a new store is damaged, and nothing says where it was asked from.
             StoreError: the store cannot be asked, or holds a page that does not continue the queue.
             OSError: the spool cannot be written.
         """
@@ -81,7 +84,7 @@ class Committer:
             try:
                 page = self._spool.get(spooled_seq).page
             except DamagedPage:
-                if spooled_seq > committed:
+                if cursor is None:
                     raise
                 self._spool.set_aside(spooled_seq)
                 discarded.append(spooled_seq)

@@ -30,10 +30,18 @@ class Readiness:
     """A rebuild died while it put its tables in place; nothing may be harvested before it is finished."""
 
 
+def _ever_harvested(engine: Engine) -> bool:
+    """Whether a page was ever committed; a store whose first migrations were cut off is as good as new."""
+    with engine.open(writes=False) as handle:
+        if not handle.value("EXISTS TABLE bronze_ingest_checkpoints"):
+            return False
+        return bool(handle.rows("SELECT 1 FROM bronze_ingest_checkpoints LIMIT 1"))
+
+
 def make_ready(
     engine: Engine, progress: Callable[[MigrationProgress], None], *, leave_newest: bool = False
 ) -> Readiness:
-    """Apply everything to a store that has no migrations yet; look only at any other.
+    """Apply everything to a store that was never harvested into; look only at any other.
 
     `leave_newest` leaves the newest migration pending, where the harvest does not need it.
 
@@ -44,7 +52,7 @@ def make_ready(
     files = migrations.load_migrations(migrations_directory())
     status = migrations.status(engine, files)
     applied = 0
-    if status.untouched:
+    if status.untouched or (status.pending and not status.drifted and not _ever_harvested(engine)):
         up_to = files[-2].version if leave_newest and not files[-1].needed_by_harvest else None
         applied = len(migrations.apply(engine, files, progress, up_to=up_to).applied)
         status = migrations.status(engine, files)

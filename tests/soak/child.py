@@ -2,8 +2,8 @@
 
 `python -m tests.soak.child DIRECTORY SEED [--finish PAGES] [--crash-at STEP]`. It loads everything, says `loaded` and
 waits for a line; then it opens the store and says `recovering`, and `recovered` once what it found in the spool is
-committed. `--finish` lets the stream end PAGES behind what is reached; `--crash-at` ends the process on the spot, with
-exit code 66, when the first commit after the recovery reaches that step.
+committed. When its standard input closes, it ends. `--finish` lets the stream end PAGES behind what is reached;
+`--crash-at` ends the process on the spot, with exit code 66, when a commit after the recovery comes to that step.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from tests.soak.stream import LONGEST, Stream
 
 QUEUE = Queue("psapi", "pc")
 CRASHED = 66
+ORPHANED = 67
 TICK_SECONDS = 0.005
 LIMIT = "10:1:1"
 SPOOL_BYTES = 120_000
@@ -61,6 +63,7 @@ def harvest(directory: Path, seed: int, finish: int | None, crash_at: str) -> in
     stream = Stream(seed)
     _say("loaded")
     sys.stdin.readline()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _say("recovering")
     found = Spool(settings.spool_dir, QUEUE).sequences
     with engine.open(writes=False) as handle:
@@ -108,6 +111,12 @@ def _transport(settings: Settings, stream: Stream) -> Callable[[], SimulatorTran
         return SimulatorTransport(api)
 
     return make
+
+
+def _end_with_parent() -> None:
+    """Nobody waits for the harvest of a proof that was broken off."""
+    os.read(0, 1)
+    os._exit(ORPHANED)
 
 
 def _say(phase: str) -> None:

@@ -30,7 +30,7 @@ from tests.soak.stream import Stream
 _ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE = 120.0
 """Seconds after which a child that says nothing is a failure of its own."""
-_FINISH_PAGES = 12
+_FINISH_PAGES = 6
 _RECOVERY_SHARE = 0.45
 """Share of kills aimed at the recovery; some come too late and count as others."""
 
