@@ -76,9 +76,10 @@ class ClickHouseQueueStore:
         *,
         spool_thread: Offload,
         store_thread: Offload,
+        warn: Callable[[str], None],
         crash_point: CrashPoint = no_crash,
     ) -> None:
-        """The caller holds the queue's lease."""
+        """The caller holds the queue's lease. `warn` is told, on the store's thread, what the operator should know."""
         self._engine = engine
         self._queue = queue
         self._layers = layers
@@ -88,6 +89,8 @@ class ClickHouseQueueStore:
         self._spool_thread = spool_thread
         self._store_thread = store_thread
         self._crash_point = crash_point
+        self._warn = warn
+        self._cursor_file_failed = False
         self._handle: Handle | None = None
         self._committer: Committer | None = None
 
@@ -109,7 +112,7 @@ class ClickHouseQueueStore:
         return await self._store_thread.run(lambda: self._commit(seq))
 
     async def give_up(self, seq: int, reason: str) -> Checkpoint:
-        return await self._store_thread.run(lambda: self._ready().give_up(seq, reason))
+        return await self._store_thread.run(lambda: self._give_up(seq, reason))
 
     async def confirm_end(self, seq: int, cursor: str, *, http_status: int, response_ms: float) -> None:
         await self._store_thread.run(
@@ -136,13 +139,29 @@ class ClickHouseQueueStore:
             self._clock,
             crash_point=self._crash_point,
         )
-        standing = self._committer.recover()
+        standing = self._committer.recover(saved.cursor if saved else None)
         return Opened(standing, last_checkpoint(self._handle, self._queue), saved.cursor if saved else None)
 
     def _commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
         checkpoint, counts = self._ready().commit(seq)
-        self._cursor_file.write(checkpoint.next_cursor_id, self._clock.now())
+        self._save(checkpoint)
         return checkpoint, counts
+
+    def _give_up(self, seq: int, reason: str) -> Checkpoint:
+        checkpoint = self._ready().give_up(seq, reason)
+        self._save(checkpoint)
+        return checkpoint
+
+    def _save(self, checkpoint: Checkpoint) -> None:
+        """The cursor file is a copy for people and new stores: where it cannot be written, the harvest goes on."""
+        try:
+            self._cursor_file.write(checkpoint.next_cursor_id, self._clock.now())
+        except OSError as error:
+            if not self._cursor_file_failed:
+                self._warn(f"{self._cursor_file.path} cannot be written: {error.strerror or error}")
+            self._cursor_file_failed = True
+        else:
+            self._cursor_file_failed = False
 
     def _ready(self) -> Committer:
         if self._committer is None:

@@ -569,4 +569,4 @@ class QueueWorker:
 
 def _is_about_the_page(error: StoreError) -> bool:
     """Whether another page could fare better: not where the schema, the rights or the credentials are wrong."""
-    return error.fault in (StoreFault.OTHER, StoreFault.PROOF, StoreFault.SYNTAX)
+    return error.fault in (StoreFault.PROOF, StoreFault.DATA)

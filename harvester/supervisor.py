@@ -85,6 +85,7 @@ class Supervisor:
         self._access: ApiAccess | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_wanted = threading.Event()
         self._stop_asked = asyncio.Event()
         self._finished = threading.Event()
         self._failure: BaseException | None = None
@@ -108,6 +109,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ask for the end: requests in flight are cancelled, the page in hand is finished. Returns at once."""
+        self._stop_wanted.set()
         loop = self._loop
         if loop is not None and not self._finished.is_set():
             with contextlib.suppress(RuntimeError):
@@ -165,6 +167,8 @@ class Supervisor:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop_asked = asyncio.Event()
+        if self._stop_wanted.is_set():
+            return
         transport = self._transport() if self._transport else None
         async with ApiAccess(
             self._settings, transport=transport, clock=self._clock, record=self._count, events=self.events
@@ -201,6 +205,7 @@ class Supervisor:
             self._clock,
             spool_thread=ThreadOffload(f"spool {queue.key}"),
             store_thread=ThreadOffload(f"store {queue.key}"),
+            warn=lambda text: self.events.add(Event(self._clock.now(), Level.WARNING, queue.key, text)),
             crash_point=self._crash_point,
         )
         worker = QueueWorker(
@@ -257,31 +262,36 @@ class Supervisor:
     async def _keep_telemetry(self) -> None:
         thread = ThreadOffload("telemetry")
         upkeep = Upkeep(self._engine, self._settings.raw_retention_days, self._settings.silver_retention_days)
-        lost = False
+        flush = "telemetry cannot be written", lambda: self._sink.flush(self.snapshot())
+        care = "upkeep of the store failed", lambda: self._say_done(upkeep.when_due(self._clock.monotonic()))
+        failing: set[str] = set()
         try:
             while True:
                 await self._clock.sleep(TELEMETRY_EVERY_SECONDS)
-                lost = await self._flush(thread, upkeep, lost=lost)
+                await self._try_on(thread, *flush, failing)
+                await self._try_on(thread, *care, failing)
         finally:
-            await asyncio.shield(self._flush(thread, None, lost=lost))
+            await asyncio.shield(self._try_on(thread, *flush, failing))
             await thread.run(self._sink.close)
             await thread.run(upkeep.close)
             thread.close()
 
-    async def _flush(self, thread: ThreadOffload, upkeep: Upkeep | None, *, lost: bool) -> bool:
-        """Write telemetry; True where the store did not take it."""
+    async def _try_on(
+        self, thread: ThreadOffload, failure: str, work: Callable[[], None], failing: set[str]
+    ) -> None:
+        """Do what the harvest does not depend on; a failure is told when it begins, and never ends anything."""
         try:
-            await thread.run(lambda: self._sink.flush(self.snapshot()))
-            if upkeep is not None:
-                for change in await thread.run(lambda: upkeep.when_due(self._clock.monotonic())):
-                    self.events.add(Event(self._clock.now(), Level.INFO, "", change))
-        except StoreError as error:
-            if not lost:
-                self.events.add(
-                    Event(self._clock.now(), Level.WARNING, "", f"telemetry cannot be written: {error}", todo=error.hint)
-                )
-            return True
-        return False
+            await thread.run(work)
+            failing.discard(failure)
+        except Exception as error:
+            if failure not in failing:
+                todo = error.hint if isinstance(error, StoreError) else ""
+                self.events.add(Event(self._clock.now(), Level.WARNING, "", f"{failure}: {error}", todo=todo))
+            failing.add(failure)
+
+    def _say_done(self, changes: list[str]) -> None:
+        for change in changes:
+            self.events.add(Event(self._clock.now(), Level.INFO, "", change))
 
     def _count(self, record: RequestRecord) -> None:
         self._requests.count(record)

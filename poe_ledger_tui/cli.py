@@ -16,7 +16,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from harvester.commands.exit_codes import DONE, FAILED, INTERRUPTED, MISUSED
-from harvester.commands.output import say
+from harvester.commands.hints import program
+from harvester.commands.output import say, say_warnings
 from harvester.settings import Settings, SettingsError, load_settings
 from harvester.version import __version__
 
@@ -103,7 +104,7 @@ def harvest(
     json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
 ) -> None:
     """Harvest the market into ClickHouse until it is told to stop (Ctrl-C)."""
-    from harvester.commands.demo import DEMO_PAGES, demo_transport
+    from harvester.commands.demo import DEMO_PAGES, demo_transport, last_demo_directory
     from harvester.commands.demo_report import report_demo
     from harvester.commands.harvest import HarvestOptions, run_harvest
     from harvester.supervisor import Goal
@@ -111,9 +112,9 @@ def harvest(
     mode: Mode = context.obj
     _none_empty(feed=feed, realm=realm, league=league)
 
-    def run(settings: Settings) -> int:
+    def run(settings: Settings, command: str) -> int:
         chosen = settings.with_overrides(feeds=feed, realms=realm, leagues=league)
-        options = HarvestOptions(goal=Goal(pages=pages, until_caught_up=once), json=json)
+        options = HarvestOptions(goal=Goal(pages=pages, until_caught_up=once), json=json, command=command)
         if not mode.demo:
             return run_harvest(chosen, options, out=sys.stdout, err=sys.stderr)
         if not feed and SIMULATED_FEED not in chosen.feeds:
@@ -122,8 +123,12 @@ def harvest(
             options = replace(options, goal=Goal(pages=DEMO_PAGES))
         options = replace(options, leave_newest_migration=True, transport=lambda: demo_transport(chosen))
         code = run_harvest(chosen, options, out=sys.stdout, err=sys.stderr)
-        if code == DONE and not json:
-            report_demo(chosen, out=sys.stdout, err=sys.stderr)
+        if code in (DONE, INTERRUPTED) and not json:
+            directory = chosen.cursor_dir.parent
+            leftover = None if directory == last_demo_directory() else directory
+            report_demo(chosen, command=command, leftover=leftover, out=sys.stdout, err=sys.stderr)
+        if code == INTERRUPTED and _on_a_terminal():
+            return DONE  # Ctrl-C is how an endless demo ends, and `make run` calls any other code an error
         return code
 
     if not mode.headless and _on_a_terminal():
@@ -162,7 +167,7 @@ def migrate(
     action = MigrateAction.APPLY if apply or (dry_run and not status) else MigrateAction.STATUS
     _finish(
         context.obj,
-        lambda settings: run_migrate(
+        lambda settings, command: run_migrate(
             engine_of(settings),
             action,
             out=sys.stdout,
@@ -171,6 +176,7 @@ def migrate(
             json=json,
             exit_code=True,
             allow_drift=allow_drift,
+            apply_command=f"{command} migrate --apply",
         ),
     )
 
@@ -187,7 +193,9 @@ def sanity(
 
     _finish(
         context.obj,
-        lambda settings: run_sanity(engine_of(settings), out=sys.stdout, err=sys.stderr, only=only, json=json),
+        lambda settings, command: run_sanity(
+            engine_of(settings), out=sys.stdout, err=sys.stderr, only=only, json=json, command=command
+        ),
     )
 
 
@@ -199,7 +207,10 @@ def status(
     """How the harvest stands: lag, cursors, spool, layers."""
     from harvester.commands.status import run_status
 
-    _finish(context.obj, lambda settings: run_status(settings, json=json, out=sys.stdout, err=sys.stderr))
+    _finish(
+        context.obj,
+        lambda settings, command: run_status(settings, json=json, out=sys.stdout, err=sys.stderr, command=command),
+    )
 
 
 @app.command()
@@ -218,24 +229,31 @@ def rebuild(
         raise typer.Exit(MISUSED)
     _finish(
         context.obj,
-        lambda settings: run_rebuild(settings.with_overrides(realms=realm), json=json, out=sys.stdout, err=sys.stderr),
+        lambda settings, command: run_rebuild(
+            settings.with_overrides(realms=realm), json=json, out=sys.stdout, err=sys.stderr, command=command
+        ),
     )
 
 
-def _finish(mode: Mode, run: Callable[[Settings], int], *, fresh_demo: bool = False) -> NoReturn:
-    """Load the settings, run the command, and leave with its exit code."""
-    from harvester.commands.demo import last_demo_directory, new_demo_directory, settings_of_demo
+def _finish(mode: Mode, run: Callable[[Settings, str], int], *, fresh_demo: bool = False) -> NoReturn:
+    """Load the settings, run the command, and leave with its exit code.
+
+    `run` takes the settings, and what stands before a command's name in hints.
+    """
+    from harvester.commands.demo import demo_command, last_demo_directory, new_demo_directory, settings_of_demo
 
     try:
-        if not mode.demo:
-            code = run(load_settings())
-        elif fresh_demo:
-            code = run(settings_of_demo(new_demo_directory()))
-        elif last_demo_directory().is_dir():
-            code = run(settings_of_demo(last_demo_directory()))
+        if mode.demo and not fresh_demo and not last_demo_directory().is_dir():
+            command = demo_command(last_demo_directory())
+            say(sys.stderr, f"No demo was run yet. Run one: {command} harvest --pages 5")
+            raise typer.Exit(FAILED)
+        if mode.demo:
+            directory = new_demo_directory() if fresh_demo else last_demo_directory()
+            settings, command = settings_of_demo(directory), demo_command(directory)
         else:
-            say(sys.stderr, "No demo was run yet. Run one: poe-ledger --demo --headless harvest --pages 5")
-            code = FAILED
+            settings, command = load_settings(), f"{program()} --headless"
+        say_warnings(sys.stderr, settings.warnings)
+        code = run(settings, command)
     except SettingsError as error:
         say(sys.stderr, str(error))
         code = MISUSED

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harvester.commands.hints import program
 from harvester.model import Queue
 from harvester.store.spool import Spool
 from poe_ledger_tui.cli import main
@@ -56,6 +57,90 @@ def test_without_a_demo_there_is_nothing_to_look_at(tmp_path: Path) -> None:
 
     assert done.code == 1
     assert "No demo was run yet" in done.err
+
+
+IMAGINED_TERMINAL = ("-c", "import poe_ledger_tui.cli as cli; cli._on_a_terminal = lambda: True; cli.main()")
+
+
+def test_ctrl_c_ends_a_demo_on_a_terminal_with_its_results_and_a_second_one_leads_to_its_own_data(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path)
+    cursor = tmp_path / ".cache" / "poe-ledger" / "demo" / "cursors" / "psapi_pc.json"
+    first = home.start("--demo", "harvest", entry=IMAGINED_TERMINAL)
+    until(cursor.exists, first)
+    beside = home.run("--demo", "harvest", "--pages", "1", TMPDIR=str(tmp_path))
+
+    done, _ = end(first, signal.SIGINT)
+
+    assert done.code == 0
+    assert "What is listed most just now" in done.out
+    assert "poe-ledger --demo --headless status" in done.err
+    (own,) = tmp_path.glob("poe-ledger-demo-*")
+    assert beside.code == 0
+    assert f"this one's data lies in {own}" in beside.err
+    assert "--demo --headless" not in beside.err
+    addressed = f"POE_CLICKHOUSE_URL=chdb://{own}/clickhouse POE_CURSOR_DIR={own}/cursors poe-ledger --headless"
+    assert f"{addressed} status" in beside.err
+
+
+def test_hints_of_a_demo_lead_back_to_the_demo(demo: tuple[Home, Done]) -> None:
+    home, done = demo
+
+    assert "(poe-ledger --demo --headless migrate --apply)" in done.err
+    assert "Run: poe-ledger --demo --headless migrate --apply" in home.run("migrate", "--demo").err
+    assert "(poe-ledger --demo --headless migrate --status)" in home.run("status", "--demo").out
+
+
+def test_hints_name_the_program_as_it_was_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr("sys.argv", [str(tmp_path / ".venv" / "bin" / "poe-ledger")])
+    assert program() == ".venv/bin/poe-ledger"
+
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "poe-ledger").touch(mode=0o755)
+    assert program() == "poe-ledger"
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["migrate"], ["sanity"], ["rebuild", "silver"], ["harvest"]])
+def test_every_command_tells_a_misspelled_setting(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POE_CLICKHOUSE_URL", f"chdb://{tmp_path}/none")
+    monkeypatch.setenv("POE_REALM", "pc")
+
+    with pytest.raises(SystemExit):
+        main(["--headless", *arguments])
+
+    assert capsys.readouterr().err.count("Warning: POE_REALM is not known; did you mean POE_REALMS?\n") == 1
+
+
+def test_without_a_store_the_sanity_says_how_to_begin(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POE_CLICKHOUSE_URL", f"chdb://{tmp_path}/none")
+
+    with pytest.raises(SystemExit) as ended:
+        main(["--headless", "sanity"])
+
+    assert ended.value.code == 1
+    assert "There is no store yet" in (said := capsys.readouterr().err)
+    assert "Begin: poe-ledger --headless harvest" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cursor_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    client = {"POE_OAUTH_CLIENT_ID": "a", "POE_OAUTH_CLIENT_SECRET": "b", "POE_CONTACT": "a@b.example"}
+    store = {"POE_CLICKHOUSE_URL": f"chdb://{tmp_path}/store", "POE_CURSOR_DIR": f"{tmp_path}/file/cursors"}
+
+    done = Home(tmp_path, client | store).run("--headless", "harvest")
+
+    assert done.code == 1
+    assert "Set POE_CURSOR_DIR" in done.err
 
 
 @dataclass

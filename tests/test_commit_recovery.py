@@ -361,7 +361,7 @@ def test_a_new_store_takes_over_an_old_spool(rig: Rig) -> None:
         rig.put(seq)
     committer = rig.restart()
 
-    assert committer.recover() == Standing("c59", 59, (57, 58), ())
+    assert committer.recover("c57") == Standing("c59", 59, (57, 58), ())
     for seq in (57, 58):
         committer.commit(seq)
     assert [row[:3] for row in rig.chain()] == [(57, "c57", "c58"), (58, "c58", "c59")]

@@ -282,7 +282,7 @@ def _go_away(bench: Bench, name: str, dice: Random) -> None:
         )
     elif name == "store refuses one page":
         bad = dice.randrange(1, 15)
-        store.fail_commit = lambda seq: StoreError(StoreFault.OTHER, "Code: 999") if seq == bad else None
+        store.fail_commit = lambda seq: StoreError(StoreFault.PROOF, "Code: 395") if seq == bad else None
         store.fail_give_up = lambda _seq: StoreError(StoreFault.UNREACHABLE, "just now") if now() else None
     elif name == "disk full":
         store.fail_put = lambda _seq: OSError(28, "No space left on device") if now() else None

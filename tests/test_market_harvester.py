@@ -83,6 +83,16 @@ def test_once_harvests_one_league_through_the_router(tmp_path: Path) -> None:
         answer = json.loads(home.run("status", "--json").out)
 
     assert answer["layers"]["raw_public_stash_pages"] == 3
+    assert "no item of league" not in done.err
+
+
+def test_a_league_of_which_nothing_came_is_told(tmp_path: Path) -> None:
+    with simulated_api(3) as (_, environ):
+        home = Home(tmp_path, {**environ, "POE_CLICKHOUSE_URL": f"chdb://{tmp_path}/store"})
+        done = home.run("--league", "standard", "--realm", "pc", "--once", entry=MARKET_HARVESTER)
+
+    assert done.code == 0
+    assert "Warning: no item of league 'standard' came by in 3 pages. League names are exact" in done.err
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ def test_a_disk_that_refuses_is_waited_out_with_the_page_in_hand() -> None:
 
 def test_a_page_that_the_store_refuses_for_good_is_set_aside_and_the_queue_goes_on() -> None:
     bench = Bench(pages=8)
-    bench.store.fail_commit = lambda seq: StoreError(StoreFault.OTHER, "Code: 999") if seq == 3 else None
+    bench.store.fail_commit = lambda seq: StoreError(StoreFault.DATA, "Code: 117") if seq == 3 else None
     bench.run()
     assert bench.store.given_up == [3]
     assert [s.seq for s in bench.store.committed] == [1, 2, 4, 5, 6, 7, 8]

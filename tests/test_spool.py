@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -24,7 +25,17 @@ def file_of(spool: Spool) -> Path:
     return path
 
 
-@pytest.mark.parametrize("body", [b"{}", b"", b"\n\n{}\n", bytes(range(256)), os.urandom(300_000), b"a" * 5_000_000])
+BODIES = {
+    "small": b"{}",
+    "empty": b"",
+    "lines": b"\n\n{}\n",
+    "every byte": bytes(range(256)),
+    "noise": Random(1).randbytes(300_000),
+    "long": b"a" * 5_000_000,
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 def test_a_page_comes_back_as_it_went_in(tmp_path: Path, body: bytes) -> None:
     spool = Spool(tmp_path, QUEUE)
     spool.put(page(7, body, rejected="кракозябра \n \x00"))
@@ -46,7 +57,7 @@ def test_pages_are_listed_in_the_order_of_their_places(tmp_path: Path) -> None:
 def test_the_size_is_what_the_files_take(tmp_path: Path) -> None:
     spool = Spool(tmp_path, QUEUE)
     for seq in (1, 2, 3):
-        spool.put(page(seq, os.urandom(1000 * seq)))
+        spool.put(page(seq, Random(seq).randbytes(1000 * seq)))
     spool.put(page(2, b""))
     on_disk = sum(path.stat().st_size for path in spool.directory.glob("*.page"))
 
@@ -111,7 +122,7 @@ def test_a_disk_that_takes_a_few_bytes_at_a_time_still_gets_all(
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:100]))
 
-    spool.put(page(1, os.urandom(2000)))
+    spool.put(page(1, Random(2).randbytes(2000)))
 
     assert len(spool.get(1).page.body) == 2000
 
@@ -185,7 +196,7 @@ def test_a_page_set_aside_keeps_its_bytes_out_of_the_order(tmp_path: Path) -> No
     spool.put(page(2))
     whole = (spool.directory / "000000000001.page").read_bytes()
 
-    aside = spool.set_aside(1)
+    aside = spool.set_aside(1, "damaged")
 
     assert aside.read_bytes() == whole
     assert spool.sequences == Spool(tmp_path, QUEUE).sequences == [2]

@@ -6,6 +6,8 @@ import math
 
 _BELIEVED = 8
 """Expected beginnings in a row of which no State shows anything: then the windows do not start anew after all."""
+_HIDDEN = 6
+"""Requests just after a beginning, ours included, that may hide it: others send no more in so short a time."""
 
 
 class ResetPhase:
@@ -38,8 +40,11 @@ class ResetPhase:
         self._low, self._high = max(after, by - self._period), by
         self._last = self._low
 
-    def begun(self, sent_at: float, late: float) -> float:
-        """From which departure on our requests surely are in the window that counted this one."""
+    def begun(self, sent_at: float, late: float, used: int) -> float:
+        """From which departure on our requests surely are in the window that counted this one as its `used`-th.
+
+        Where a beginning may have come just now or not yet, a count that others cannot have filled since says: not yet.
+        """
         if not self.known:
             return -math.inf
         turns = math.floor((sent_at + late - self._low) / self._period) * self._period
@@ -49,4 +54,7 @@ class ResetPhase:
             if self._silent > _BELIEVED:
                 self._low = self._high = math.nan
                 return -math.inf
-        return min(self._high + turns, sent_at)
+        start = self._high + turns
+        if start <= sent_at:
+            return start
+        return sent_at if used <= _HIDDEN else start - self._period

@@ -149,7 +149,7 @@ class Window:
         if used < 1 + sum(at >= self._reset_at for at in ours):
             # It has forgotten hits within the period: its windows start anew at fixed times.
             self._phase.seen(self._state_sent_at, sent_at + late)
-        reset_at = max(self._born_at, self._phase.begun(sent_at, late))
+        reset_at = max(self._born_at, self._phase.begun(sent_at, late, used))
         surely = 1 + sum(at >= reset_at for at in ours)
         if used < surely:
             reset_at, surely = sent_at, 1

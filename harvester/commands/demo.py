@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,6 +11,7 @@ import httpx
 import platformdirs
 
 from harvester.clock import SystemClock
+from harvester.commands.hints import program
 from harvester.files import create_directory
 from harvester.settings import Settings, demo_settings
 from harvester.simulator.answers import Latency
@@ -40,6 +42,14 @@ def new_demo_directory() -> Path:
     create_directory(directory)
     (directory / _MARK).touch()
     return directory
+
+
+def demo_command(directory: Path) -> str:
+    """What stands before a command's name to look at the demo in `directory`."""
+    if directory == last_demo_directory():
+        return f"{program()} --demo --headless"
+    store, cursors = shlex.quote(f"chdb://{directory / 'clickhouse'}"), shlex.quote(str(directory / "cursors"))
+    return f"POE_CLICKHOUSE_URL={store} POE_CURSOR_DIR={cursors} {program()} --headless"
 
 
 def settings_of_demo(directory: Path) -> Settings:

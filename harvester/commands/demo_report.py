@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TextIO
 
+from harvester.commands.hints import program
 from harvester.commands.output import print_table, say
 from harvester.commands.store_access import engine_of
 from harvester.settings import Settings
@@ -19,14 +22,32 @@ ORDER BY listings DESC, item
 LIMIT 5"""
 
 
-def report_demo(settings: Settings, *, out: TextIO, err: TextIO) -> None:
-    """A first question to the data of a demo, with its answer, and the commands that look at the rest."""
+def report_demo(settings: Settings, *, command: str, leftover: Path | None, out: TextIO, err: TextIO) -> None:
+    """A first question to the data of a demo, with its answer, and the commands that look at the rest.
+
+    `command` begins them. `leftover` is the directory of a demo that no later demo will remove.
+    """
     try:
         with engine_of(settings).open(writes=False) as handle:
             columns, rows = handle.table(QUERY)
     except StoreError as error:
         say(err, f"The demo's data cannot be read: {error} {error.hint}".strip())
         return
+    if rows:
+        _answer(columns, rows, out, err)
+    say(err, "")
+    if leftover is None:
+        say(err, "Look at the demo's data (it stays until the next demo):")
+    else:
+        say(err, f"Another demo was running, so this one's data lies in {leftover}.")
+        say(err, "Delete that directory when you are done. Until then, look at it:")
+    say(err, f"    {command} status")
+    say(err, f"    {command} sanity")
+    say(err, f"    {command} migrate            one migration was left for you: add --apply")
+    say(err, f"Then your own market: cp .env.example .env, fill it in, and {program()} --headless harvest")
+
+
+def _answer(columns: Sequence[str], rows: Sequence[Sequence[object]], out: TextIO, err: TextIO) -> None:
     say(out, "")
     say(out, "What is listed most just now, and for how much:")
     say(out, "")
@@ -36,9 +57,3 @@ def report_demo(settings: Settings, *, out: TextIO, err: TextIO) -> None:
     say(err, "")
     for line in QUERY.splitlines():
         say(err, f"    {line}")
-    say(err, "")
-    say(err, "Look at the demo's data (it stays until the next demo):")
-    say(err, "    poe-ledger --demo --headless status")
-    say(err, "    poe-ledger --demo --headless sanity")
-    say(err, "    poe-ledger --demo --headless migrate            one migration was left for you: add --apply")
-    say(err, "Then your own market: cp .env.example .env, fill it in, and poe-ledger --headless harvest")

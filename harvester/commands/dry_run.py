@@ -54,8 +54,6 @@ def run_dry(
     transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
 ) -> int:
     """Ask for the page behind the queue's saved cursor; returns the exit code. No file and no store is touched."""
-    for warning in settings.warnings:
-        say(err, f"Warning: {warning}")
     feed = make_feed(queue.feed, settings)
     if feed.needs_token and not settings.has_oauth_client:
         say(err, NO_CLIENT)

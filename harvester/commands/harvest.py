@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -11,9 +11,11 @@ import httpx
 
 from harvester.commands.exit_codes import DONE, FAILED, MISUSED, SCHEMA_NOT_READY
 from harvester.commands.harvest_display import Display, make_display
+from harvester.commands.hints import HEADLESS
 from harvester.commands.output import print_table, say
 from harvester.commands.signals import leaving_on_signals
-from harvester.commands.store_access import engine_of
+from harvester.commands.store_access import engine_of, unusable_spool
+from harvester.events import Event, Level
 from harvester.feeds.registry import FEEDS
 from harvester.settings import Settings
 from harvester.store.engine import Engine
@@ -23,9 +25,12 @@ from harvester.store.migrations import MigrationError, MigrationProgress, Progre
 from harvester.store.readiness import make_ready
 from harvester.store.schema_files import SchemaFilesMissingError
 from harvester.supervisor import Goal, Supervisor
-from harvester.telemetry import QueueSnapshot, QueueState
+from harvester.telemetry import QueueSnapshot, QueueState, Snapshot
 
 TICK_SECONDS = 0.25
+JUDGED_AFTER_PAGES = 3
+"""Pages after which a league of which nothing came is told."""
+LEAGUES_ARE_EXACT = "League names are exact, with capitals: market_harvester --dry-run lists those of a page."
 NO_CLIENT = (
     "The public stash feed needs an OAuth client of your own: put POE_OAUTH_CLIENT_ID, POE_OAUTH_CLIENT_SECRET and "
     "POE_CONTACT into .env (see .env.example). Without one, try the demo: poe-ledger --demo"
@@ -41,6 +46,8 @@ class HarvestOptions:
     leave_newest_migration: bool = False
     transport: Callable[[], httpx.AsyncBaseTransport] | None = None
     """Makes what requests travel on; None is the network."""
+    command: str = HEADLESS
+    """What stands before the name of a command in hints."""
 
 
 def run_harvest(settings: Settings, options: HarvestOptions, *, out: TextIO, err: TextIO) -> int:
@@ -48,8 +55,6 @@ def run_harvest(settings: Settings, options: HarvestOptions, *, out: TextIO, err
 
     What was harvested goes to `out` (with `json` as one object), progress and events to `err`.
     """
-    for warning in settings.warnings:
-        say(err, f"Warning: {warning}")
     queues = [queue for queue in settings.queues if queue.feed in FEEDS]
     if not settings.has_oauth_client:
         say(err, NO_CLIENT)
@@ -70,11 +75,14 @@ def run_harvest(settings: Settings, options: HarvestOptions, *, out: TextIO, err
             say(err, f"{error} Stop it first, or harvest other realms here.")
             return FAILED
         except OSError as error:
-            say(err, f"{settings.spool_dir} cannot be used: {error.strerror or error}. Set POE_SPOOL_DIR to a writable directory.")
+            say(err, unusable_spool(settings, error))
             return FAILED
-        failure = _watch(supervisor, display)
+        failure = _watch(supervisor, display, settings.leagues)
     snapshot = supervisor.snapshot()
     _report(snapshot.queues, settings, options, out, err)
+    unseen = _unseen_leagues(snapshot, settings.leagues)
+    if unseen:
+        say(err, f"Warning: {unseen} {LEAGUES_ARE_EXACT}")
     if failure is not None:
         say(err, f"The harvest broke off: {failure}")
         return FAILED
@@ -86,7 +94,8 @@ def run_harvest(settings: Settings, options: HarvestOptions, *, out: TextIO, err
     return FAILED if stopped else DONE
 
 
-def _watch(supervisor: Supervisor, display: Display) -> Exception | None:
+def _watch(supervisor: Supervisor, display: Display, leagues: Sequence[str]) -> Exception | None:
+    to_judge = bool(leagues)
     with display:
         while True:
             try:
@@ -95,6 +104,25 @@ def _watch(supervisor: Supervisor, display: Display) -> Exception | None:
             except Exception as error:
                 return error
             display.tick()
+            if to_judge:
+                snapshot = supervisor.snapshot()
+                to_judge = _pages(snapshot) < JUDGED_AFTER_PAGES
+                unseen = _unseen_leagues(snapshot, leagues)
+                if unseen and not to_judge:
+                    supervisor.events.add(Event(snapshot.taken_at, Level.WARNING, "", unseen, todo=LEAGUES_ARE_EXACT))
+
+
+def _unseen_leagues(snapshot: Snapshot, leagues: Sequence[str]) -> str:
+    """What to say where pages came and nothing of them was kept; empty where all is well."""
+    pages = _pages(snapshot)
+    if not leagues or not pages or any(queue.items for queue in snapshot.queues):
+        return ""
+    named = " or ".join(f"'{league}'" for league in leagues)
+    return f"no item of league {named} came by in {pages:,} pages."
+
+
+def _pages(snapshot: Snapshot) -> int:
+    return sum(queue.pages for queue in snapshot.queues)
 
 
 def _prepare(engine: Engine, options: HarvestOptions, err: TextIO) -> int | None:
@@ -115,18 +143,22 @@ def _prepare(engine: Engine, options: HarvestOptions, err: TextIO) -> int | None
     if readiness.applied:
         say(err, f"A new store: {readiness.applied} migrations applied to {engine.url}, database {engine.database}.")
     if readiness.swap_cut_off:
-        say(err, "A rebuild of silver was cut off while it put its tables in place; silver is mixed until it is finished.")
-        say(err, "Finish it:  poe-ledger --headless rebuild silver")
+        say(
+            err,
+            "A rebuild of silver was cut off while it put its tables in place; silver is mixed until it is finished.",
+        )
+        say(err, f"Finish it:  {options.command} rebuild silver")
         return SCHEMA_NOT_READY
     if readiness.blocking:
         say(err, f"The schema is behind: {', '.join(readiness.blocking)}. Nothing was changed.")
-        say(err, "See what it would do:  poe-ledger --headless migrate --dry-run")
-        say(err, "Apply it:              poe-ledger --headless migrate --apply")
+        say(err, f"See what it would do:  {options.command} migrate --dry-run")
+        say(err, f"Apply it:              {options.command} migrate --apply")
         return SCHEMA_NOT_READY
     if readiness.waiting:
-        say(err, f"Pending, not needed by the harvest: {', '.join(readiness.waiting)} (poe-ledger --headless migrate --apply).")
+        waiting = ", ".join(readiness.waiting)
+        say(err, f"Pending, not needed by the harvest: {waiting} ({options.command} migrate --apply).")
     if readiness.drifted:
-        say(err, f"{readiness.drifted} migrations drifted: see poe-ledger --headless migrate --status")
+        say(err, f"{readiness.drifted} migrations drifted: see {options.command} migrate --status")
     return None
 
 
@@ -162,9 +194,7 @@ def _report(
             ]
             for queue in queues
         ]
-        print_table(
-            out, ["queue", "pages", "stashes", "items", "JSON", "set aside", "ended", "next cursor"], rows
-        )
+        print_table(out, ["queue", "pages", "stashes", "items", "JSON", "set aside", "ended", "next cursor"], rows)
     say(err, f"Stored in {settings.clickhouse_url}, database {settings.clickhouse_database}.")
 
 
@@ -173,6 +203,3 @@ def _ending(queue: QueueSnapshot) -> str:
         return "failed"
     waiting = f", {queue.spool_pages} pages in the spool" if queue.spool_pages else ""
     return ("caught up" if queue.caught_up else "stopped") + waiting
-
-
-

@@ -13,7 +13,7 @@ import httpx
 from harvester.commands.dry_run import run_dry
 from harvester.commands.exit_codes import FAILED, INTERRUPTED, MISUSED
 from harvester.commands.harvest import HarvestOptions, run_harvest
-from harvester.commands.output import say
+from harvester.commands.output import say, say_warnings
 from harvester.feeds.public_stash import FEED_NAME
 from harvester.settings import FEED_REALMS, SettingsError, load_settings
 from harvester.supervisor import Goal
@@ -59,6 +59,7 @@ def run(
     except SettingsError as error:
         say(err, str(error))
         return MISUSED
+    say_warnings(err, settings.warnings)
     try:
         if options.dry_run:
             return run_dry(settings, settings.queues[0], out=out, err=err, transport=transport)

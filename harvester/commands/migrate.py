@@ -30,6 +30,7 @@ from harvester.store.migrations import (
 from harvester.store.schema_files import SchemaFilesMissingError, migrations_directory
 
 DONE, FAILED, MISUSED, NOT_CLEAN = 0, 1, 2, 3
+APPLY = "poe-migrate --apply"
 
 _STYLES = {
     MigrationState.APPLIED.value: "green",
@@ -60,11 +61,12 @@ def run_migrate(
     exit_code: bool = False,
     allow_drift: bool = False,
     directory: Path | None = None,
+    apply_command: str = APPLY,
 ) -> int:
     """Do it and return the exit code. `exit_code` makes a status that is not clean exit with 3.
 
     `dry_run` prints every statement that `apply` would run, has the engine parse it, and writes nothing.
-    `directory` holds the migrations; default is the schema of this release.
+    `directory` holds the migrations; default is the schema of this release. `apply_command` is named in hints.
     """
     try:
         files = migrations.load_migrations(directory or migrations_directory())
@@ -73,7 +75,9 @@ def run_migrate(
         return MISUSED
     try:
         if action is MigrateAction.STATUS:
-            return _status(engine, files, out, err, dry_run=dry_run, json=json, exit_code=exit_code)
+            return _status(
+                engine, files, out, err, dry_run=dry_run, json=json, exit_code=exit_code, apply_command=apply_command
+            )
         if dry_run:
             return _dry_run(engine, files, out, err, json=json, allow_drift=allow_drift)
         return _apply(engine, files, out, err, json=json, allow_drift=allow_drift)
@@ -94,6 +98,7 @@ def _status(
     dry_run: bool,
     json: bool,
     exit_code: bool,
+    apply_command: str,
 ) -> int:
     current = migrations.status(engine, files)
     # A status is never a refusal: the dry run shows what would be run if it were allowed.
@@ -105,7 +110,7 @@ def _status(
         _print_json(out, answer)
     else:
         _print_status(out, current)
-        say(err, summary(current))
+        say(err, summary(current, apply_command))
         if rehearsal is not None:
             _print_sql(out, rehearsal)
     if rehearsal is not None and not rehearsal.parsed:
@@ -165,7 +170,7 @@ def _apply(
     return DONE
 
 
-def summary(current: MigrationStatus) -> str:
+def summary(current: MigrationStatus, apply_command: str = APPLY) -> str:
     """The status in one or two sentences, with what to do next."""
     count = current.count
     parts = [
@@ -179,7 +184,7 @@ def summary(current: MigrationStatus) -> str:
     if current.drifted or count(MigrationState.OUT_OF_ORDER):
         return f"{text} Store and files disagree: see the remarks."
     if current.pending:
-        return f"{text} Run: poe-migrate --apply"
+        return f"{text} Run: {apply_command}"
     return text
 
 

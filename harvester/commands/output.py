@@ -51,6 +51,12 @@ def print_table(
         print("  ".join(padded).rstrip(), file=out)
 
 
+def say_warnings(err: TextIO, warnings: Sequence[str]) -> None:
+    """The remarks on the settings, in the one form that every command uses."""
+    for warning in warnings:
+        say(err, f"Warning: {warning}")
+
+
 def say(stream: TextIO, text: str) -> None:
     """Lines of plain text."""
     print(printable(text, keep_lines=True), file=stream, flush=True)

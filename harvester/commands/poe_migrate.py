@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from harvester.commands.migrate import FAILED, MISUSED, MigrateAction, run_migrate
-from harvester.commands.output import say
+from harvester.commands.output import say, say_warnings
 from harvester.store.engine import Engine
 from harvester.version import __version__
 
@@ -47,8 +47,7 @@ def run(arguments: Sequence[str], out: TextIO, err: TextIO) -> int:
     except SettingsError as error:
         say(err, str(error))
         return MISUSED
-    for warning in settings.warnings:
-        say(err, str(warning))
+    say_warnings(err, settings.warnings)
     engine = Engine(
         settings.clickhouse_url,
         settings.clickhouse_database,

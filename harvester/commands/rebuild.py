@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harvester.commands.exit_codes import DONE, FAILED, INTERRUPTED, MISUSED, SCHEMA_NOT_READY
+from harvester.commands.hints import HEADLESS, nothing_yet
 from harvester.commands.output import print_table, say
 from harvester.commands.signals import leaving_on_signals
-from harvester.commands.store_access import engine_of, say_store_error
+from harvester.commands.store_access import engine_of, say_store_error, unusable_spool
 from harvester.feeds.public_stash import FEED_NAME
 from harvester.model import Queue
 from harvester.settings import FEED_REALMS, Settings
@@ -32,7 +33,7 @@ from harvester.store.spool import Spool
 LINE_EVERY_SECONDS = 5.0
 
 
-def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO) -> int:
+def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO, command: str = HEADLESS) -> int:
     """Derive silver anew for the realms of the settings; returns the exit code.
 
     What was derived goes to `out` (with `json` as one object), progress to `err`.
@@ -43,7 +44,7 @@ def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO) -> 
         return MISUSED
     engine = engine_of(settings)
     try:
-        blocked = _not_ready(engine, err)
+        blocked = _not_ready(engine, err, command)
         if blocked is not None:
             return blocked
         with _leases(settings):
@@ -51,11 +52,7 @@ def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO) -> 
     except LeaseTaken as error:
         say(err, f"{error} Stop that harvest first: silver cannot be rebuilt beside it.")
     except OSError as error:
-        say(
-            err,
-            f"{settings.spool_dir} cannot be used: {error.strerror or error}. "
-            "Set POE_SPOOL_DIR to a writable directory.",
-        )
+        say(err, unusable_spool(settings, error))
     except RebuildRefused as error:
         say(err, str(error))
     except StoreError as error:
@@ -91,10 +88,10 @@ def _rebuild(engine: Engine, settings: Settings, realms: list[str], *, json: boo
     return DONE
 
 
-def _not_ready(engine: Engine, err: TextIO) -> int | None:
+def _not_ready(engine: Engine, err: TextIO, command: str) -> int | None:
     """An exit code where the store lacks what a rebuild needs."""
     if is_unborn(engine):
-        say(err, "There is no store yet: nothing was ever harvested here.")
+        say(err, f"There is no store yet: {nothing_yet(command)}")
         return FAILED
     try:
         status = migrations.status(engine, migrations.load_migrations(migrations_directory()))
@@ -102,7 +99,7 @@ def _not_ready(engine: Engine, err: TextIO) -> int | None:
         say(err, str(error))
         return SCHEMA_NOT_READY
     if status.untouched:
-        say(err, "The store is empty: nothing was ever harvested here.")
+        say(err, f"The store is empty: {nothing_yet(command)}")
         return FAILED
     blocking = [
         entry.migration.name
@@ -113,7 +110,7 @@ def _not_ready(engine: Engine, err: TextIO) -> int | None:
     ]
     if blocking:
         say(err, f"The schema is not as this release needs it: {', '.join(blocking)}. Nothing was changed.")
-        say(err, "See:  poe-ledger --headless migrate --status")
+        say(err, f"See:  {command} migrate --status")
         return SCHEMA_NOT_READY
     return None
 

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from harvester.commands.hints import HEADLESS, nothing_yet
 from harvester.commands.output import print_table, printable, say
 from harvester.store.engine import Engine
-from harvester.store.errors import StoreError
+from harvester.store.errors import StoreError, StoreFault
+from harvester.store.migration_status import is_unborn
 from harvester.store.sanity import CheckResult, SanityFilesError, load_checks, run_checks
 from harvester.store.schema_files import SchemaFilesMissingError, sanity_directory
 from harvester.store.verdict import Level
@@ -38,20 +40,25 @@ def run_sanity(
     only: str | None = None,
     json: bool = False,
     directory: Path | None = None,
+    command: str = HEADLESS,
 ) -> int:
     """Run the checks and return the exit code. `only` names one file, for example `bronze`.
 
-    `directory` holds the checks; default are those of this release.
+    `directory` holds the checks; default are those of this release. `command` begins the commands in hints.
     """
     try:
         checks = load_checks(directory or sanity_directory(), only)
     except (SanityFilesError, SchemaFilesMissingError) as error:
         say(err, str(error))
         return MISUSED
+    if is_unborn(engine):
+        say(err, f"There is no store yet: {nothing_yet(command)}")
+        return FAILED
     try:
         results = run_checks(engine, checks)
     except StoreError as error:
-        say(err, f"{error} {error.hint}".strip())
+        empty = error.fault is StoreFault.NO_DATABASE
+        say(err, f"The store is empty: {nothing_yet(command)}" if empty else f"{error} {error.hint}".strip())
         return FAILED
     if json:
         say(out, json_format.dumps({"checks": [_as_json(result) for result in results]}, indent=2))
@@ -75,11 +82,7 @@ def _told(result: CheckResult) -> str:
 
 def _summary(results: Sequence[CheckResult]) -> str:
     counts = [(level, sum(result.level is level for result in results)) for level in Level]
-    return (
-        f"{len(results)} checks: "
-        + ", ".join(f"{count} {level.value}" for level, count in counts if count)
-        + "."
-    )
+    return f"{len(results)} checks: " + ", ".join(f"{count} {level.value}" for level, count in counts if count) + "."
 
 
 def _as_json(result: CheckResult) -> dict[str, Any]:

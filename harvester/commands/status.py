@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from harvester.clock import Clock, SystemClock
 from harvester.commands.exit_codes import DONE, FAILED, SCHEMA_NOT_READY
+from harvester.commands.hints import HEADLESS, nothing_yet
 from harvester.commands.output import print_table, say
 from harvester.commands.store_access import engine_of
 from harvester.lag import lag_level
@@ -26,7 +27,6 @@ from harvester.store.spool import Spool
 
 # A word or sign always stands beside the colour.
 _LEVEL_STYLES = {"ok": "green", "amber": "yellow", "red": "bold red"}
-_NOTHING_YET = "nothing was ever harvested here. Begin: poe-ledger --headless harvest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,28 @@ class _Files:
         return bool(self.cursor or self.trouble or self.spool_pages)
 
 
-def run_status(settings: Settings, *, json: bool, out: TextIO, err: TextIO, clock: Clock | None = None) -> int:
-    """Print the status and return the exit code. Writes nothing, and needs no store to say what the files say."""
+def run_status(
+    settings: Settings,
+    *,
+    json: bool,
+    out: TextIO,
+    err: TextIO,
+    clock: Clock | None = None,
+    command: str = HEADLESS,
+) -> int:
+    """Print the status and return the exit code. Writes nothing, and needs no store to say what the files say.
+
+    `command` begins the commands in hints.
+    """
     engine = engine_of(settings)
     files = [_files(settings, queue) for queue in settings.queues]
-    telling = _Telling(settings, engine, files, json, out, err, (clock or SystemClock()).now())
+    telling = _Telling(settings, engine, files, json, out, err, (clock or SystemClock()).now(), command)
     try:
         if is_unborn(engine):
-            return telling.without_store(f"There is no store yet: {_NOTHING_YET}", DONE)
+            return telling.without_store(f"There is no store yet: {nothing_yet(command)}", DONE)
         schema = migrations.status(engine, migrations.load_migrations(migrations_directory()))
         if schema.untouched:
-            return telling.without_store(f"The store is empty: {_NOTHING_YET}", DONE)
+            return telling.without_store(f"The store is empty: {nothing_yet(command)}", DONE)
         with engine.open(writes=False) as handle:
             figures = read_figures(handle)
     except StoreError as error:
@@ -98,6 +109,7 @@ class _Telling:
     out: TextIO
     err: TextIO
     now: float
+    command: str
 
     def whole(self, schema: MigrationStatus, figures: StoreFigures) -> int:
         queues = [self._with_files(row) for row in figures.health]
@@ -110,7 +122,7 @@ class _Telling:
             return DONE
         size = f"engine {figures.engine_version}, {figures.bytes_on_disk / 1e6:,.1f} MB on disk"
         say(self.out, f"Store   {self.engine.url}, database {self.engine.database}: {size}")
-        say(self.out, f"Schema  {_schema(schema)}")
+        say(self.out, f"Schema  {_schema(schema, self.command)}")
         self._table(queues)
         say(self.out, "")
         print_table(self.out, ["layer", "rows"], [[name, f"{count:,}"] for name, count in figures.layers.items()])
@@ -185,7 +197,7 @@ class _Telling:
         say(self.out, json_format.dumps(answer, indent=2, default=str))
 
 
-def _schema(schema: MigrationStatus) -> str:
+def _schema(schema: MigrationStatus, command: str) -> str:
     if not schema.pending and not schema.drifted:
         return f"all {len(schema.entries)} migrations applied"
-    return f"{schema.pending} pending, {schema.drifted} drifted (poe-ledger --headless migrate --status)"
+    return f"{schema.pending} pending, {schema.drifted} drifted ({command} migrate --status)"

@@ -20,6 +20,14 @@ def engine_of(settings: Settings) -> Engine:
     )
 
 
+def unusable_spool(settings: Settings, error: OSError) -> str:
+    """What to do about a spool that cannot be used; names the variables that decide where it lies."""
+    inside = settings.spool_dir.is_relative_to(settings.cursor_dir)
+    names = "POE_CURSOR_DIR, in which it lies, or POE_SPOOL_DIR" if inside else "POE_SPOOL_DIR"
+    cause = f"The spool {settings.spool_dir} cannot be used: {error.strerror or error}."
+    return f"{cause} Set {names} to a writable directory."
+
+
 def say_store_error(err: TextIO, error: StoreError) -> None:
     """What failed, and what the operator can do, in one line."""
     say(err, f"{error} {error.hint}".strip())

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: leave.set())
     try:
         front.start()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         sys.stderr.write(f"Cannot listen on {options.host}:{options.port}: {error}. Choose another --port.\n")
         return 1
     sys.stderr.write(f"The simulated API listens on {front.url}. Ctrl-C ends it.\n")
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on")
-    add("--port", type=int, default=8787, help="port to listen on; 0: any free one")
+    add("--port", type=_port, default=8787, help="port to listen on; 0: any free one")
     add("--seed", type=int, default=1, help="the same seed gives the same world")
     add("--realm", action="append", choices=["pc", "xbox", "sony"], help="realm to serve; may be repeated")
     add("--pages", type=int, help="end the stream after so many pages; without: endless")
@@ -91,6 +91,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--client-id", default=CLIENT_ID, help="the OAuth client that is accepted")
     add("--client-secret", default=CLIENT_SECRET, help="its secret")
     return parser
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a number from 0 to 65535 is wanted")
+    return port
 
 
 def _limits(text: str) -> str:

@@ -31,7 +31,11 @@ class HttpFront:
     """
 
     def __init__(self, api: SimulatedApi, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Port 0: any free one. Raises `OSError` from `start` where the port is taken."""
+        """Port 0: any free one.
+
+        `start` raises `OSError` where the port is taken, `OverflowError` or `ValueError` where there is no such
+        port or host.
+        """
         self.api = api
         self.url = ""
         self._host = host
@@ -71,7 +75,7 @@ class HttpFront:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except OSError as error:
+        except (OSError, OverflowError, ValueError) as error:
             self._problem = error
         finally:
             self._ready.set()

@@ -10,7 +10,7 @@ from harvester.model import Checkpoint, CheckpointStatus, Queue, SpooledPage
 from harvester.store.begun import begun_after
 from harvester.store.checkpoints import cursor_of_page, last_page_checkpoint, write_checkpoint
 from harvester.store.crash_points import CrashPoint, no_crash
-from harvester.store.dead_letters import DeadLetter, add_dead_letters
+from harvester.store.dead_letters import DeadLetter, add_dead_letters, reason_given_up
 from harvester.store.engine import Handle
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.public_stash_layers import PageCounts
@@ -22,6 +22,9 @@ class Layers(Protocol):
 
     def write(self, spooled: SpooledPage, *, repeating: bool) -> PageCounts:
         """Bring a page into every layer; `repeating` where an earlier try may have come some way."""
+
+    def withdraw(self, seq: int) -> None:
+        """Take back what was derived of a page that is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,13 @@ class Committer:
         self._repeating: int | None = None
         self._done: tuple[Checkpoint, PageCounts] | None = None
 
-    def recover(self) -> Standing:
+    def recover(self, saved_cursor: str | None = None) -> Standing:
         """Compare spool and store: drop what is committed, keep what continues the chain, discard what is foreign.
 
         A page that is begun in the store but no longer in the spool is put back there, as the store has it: asked
         for again it might hold something else.
 
+        `saved_cursor` is what the cursor file says: a new store takes an old spool over where that fits.
         A damaged file is set aside. Where the store still needs its page, the stream is asked from there again, and
         the pages behind it are discarded.
 
@@ -86,17 +90,21 @@ class Committer:
             except DamagedPage:
                 if cursor is None:
                     raise
-                self._spool.set_aside(spooled_seq)
+                self._spool.set_aside(spooled_seq, "damaged")
                 discarded.append(spooled_seq)
                 continue
-            continues = seq is None or (spooled_seq == seq + 1 and page.change_id == cursor)
+            if seq is None:
+                continues = spooled_seq == 1 or page.change_id == saved_cursor
+            else:
+                continues = spooled_seq == seq + 1 and page.change_id == cursor
             if continues:
                 to_commit.append(spooled_seq)
                 seq, cursor = spooled_seq, page.next_change_id
-            else:
-                if cursor_of_page(self._handle, self._queue, spooled_seq) != page.change_id:
-                    discarded.append(spooled_seq)
+            elif cursor_of_page(self._handle, self._queue, spooled_seq) == page.change_id:
                 self._spool.remove(spooled_seq)
+            else:
+                self._spool.set_aside(spooled_seq, "discarded")
+                discarded.append(spooled_seq)
         if to_commit:
             self._repeating = to_commit[0]
         return Standing(cursor, 1 if seq is None else seq + 1, tuple(to_commit), tuple(discarded))
@@ -108,7 +116,7 @@ class Committer:
             return
         if cursor is not None and (begun.seq != committed + 1 or begun.page.change_id != cursor):
             raise StoreError(
-                StoreFault.OTHER,
+                StoreFault.FOREIGN,
                 f"The store holds a page {begun.seq} of {self._queue} asked with {begun.page.change_id!r}, but the "
                 f"last committed page is {committed} and leads to {cursor!r}. Another harvester may write into the "
                 "same database: stop it, then remove the rows of that page.",
@@ -138,6 +146,9 @@ class Committer:
             self._done = self.give_up(seq, spooled.page.rejected), counts
             return self._done
         repeating, self._repeating = self._repeating == seq, seq
+        if repeating and (reason := reason_given_up(self._handle, self._queue, seq)) is not None:
+            self._done = self.give_up(seq, reason), PageCounts(0, 0, 1, len(spooled.page.body))
+            return self._done
         counts = self._layers.write(spooled, repeating=repeating)
         self._done = self._finish(spooled, CheckpointStatus.PAGE, repeating=repeating), counts
         return self._done
@@ -148,6 +159,8 @@ class Committer:
         self._repeating = seq
         body = spooled.page.body
         add_dead_letters(self._handle, spooled, [DeadLetter("page", 0, 0, len(body), 0, reason, body)])
+        if not spooled.page.rejected:
+            self._layers.withdraw(seq)
         return self._finish(spooled, CheckpointStatus.DEAD_LETTER, repeating=True)
 
     def _finish(self, spooled: SpooledPage, status: CheckpointStatus, *, repeating: bool) -> Checkpoint:

@@ -71,6 +71,16 @@ def add_dead_letters(handle: Handle, spooled: SpooledPage, letters: Sequence[Dea
         handle.insert("bronze_dead_letters", _COLUMNS, rows)
 
 
+def reason_given_up(handle: Handle, queue: Queue, seq: int) -> str | None:
+    """Why a whole page was set aside; None where it was not."""
+    rows = handle.rows(
+        "SELECT reason FROM bronze_dead_letters"
+        " WHERE queue_key = {queue:String} AND seq = {seq:UInt64} AND kind = 'page' LIMIT 1",
+        {"queue": queue.key, "seq": seq},
+    )
+    return str(rows[0][0]) if rows else None
+
+
 def positions_set_aside(handle: Handle, queue: Queue, seq: int) -> set[int]:
     """The records of a stored page that are dead letters."""
     rows = handle.rows(

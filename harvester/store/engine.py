@@ -6,6 +6,7 @@ A driver client serves one call at a time, so every thread that talks to the sto
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -247,31 +248,30 @@ class Engine:
 
 
 def _held(directory: Path, holder: int) -> StoreError:
-    return StoreError(StoreFault.HELD, f"The embedded store {directory} is in use by process {holder}.")
+    return StoreError(StoreFault.HELD, f"The embedded store {directory} is in use by {f'process {holder}' if holder else 'another process'}.")
 
 
 def holder_of(directory: Path) -> int | None:
-    """The process id that the engine wrote into the `status` file of its directory; None where none lives."""
+    """The process that has the embedded engine open in a directory; None where none has.
+
+    The engine keeps its `status` file locked while it lives and writes its process id into it. After a kill the id
+    stays, and may by now be somebody else's: the lock alone says whether the store is held.
+    """
     try:
-        text = (directory / "status").read_text(encoding="utf-8", errors="replace")
+        with (directory / "status").open("rb") as status:
+            try:
+                fcntl.flock(status, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = status.read().decode("utf-8", "replace")
+            else:
+                return None
     except OSError:
         return None
     for line in text.splitlines():
         name, _, value = line.partition(":")
         if name.strip() == "PID" and value.strip().isdigit():
-            pid = int(value)
-            return pid if _alive(pid) else None
-    return None
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+            return int(value)
+    return 0
 
 
 def quote_name(name: str) -> str:

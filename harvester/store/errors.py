@@ -26,6 +26,10 @@ class StoreFault(StrEnum):
     CANCELLED = "cancelled"
     PROOF = "count proof failed"
     SYNTAX = "syntax"
+    DATA = "unfit data"
+    """The engine cannot take what the page holds: another page may fare better."""
+    FOREIGN = "written by somebody else"
+    """The store holds what this harvester did not write."""
     OTHER = "other"
 
 
@@ -33,6 +37,8 @@ _BY_CODE: dict[int, StoreFault] = {
     47: StoreFault.SYNTAX,
     60: StoreFault.NO_TABLE,
     62: StoreFault.SYNTAX,
+    74: StoreFault.DISK_FULL,
+    75: StoreFault.DISK_FULL,
     76: StoreFault.HELD,
     81: StoreFault.NO_DATABASE,
     159: StoreFault.TIMEOUT,
@@ -56,6 +62,11 @@ _BY_CODE: dict[int, StoreFault] = {
     516: StoreFault.CREDENTIALS,
 }
 
+_DATA_CODES = frozenset(
+    {6, 26, 27, 38, 41, 43, 53, 69, 70, 72, 117, 128, 130, 131, 190, 321, 349, 367, 407, 441, 467, 569, 675, 676}
+)
+"""Parsing, types and ranges: what a page can be the cause of."""
+
 _HINTS: dict[StoreFault, str] = {
     StoreFault.UNREACHABLE: "Check that the server runs and that POE_CLICKHOUSE_URL names it.",
     StoreFault.HELD: "Stop the other process, or point POE_CLICKHOUSE_URL at another directory.",
@@ -77,6 +88,7 @@ _RETRYABLE = frozenset(
         StoreFault.TOO_MANY_PARTS,
         StoreFault.TIMEOUT,
         StoreFault.CANCELLED,
+        StoreFault.OTHER,  # what is not known may pass; nothing is ever given up for it
     }
 )
 
@@ -109,6 +121,10 @@ def sort_error(error: Exception) -> StoreError:
     if not isinstance(code, int) or code <= 0:
         found = _CODE.search(text)
         code = int(found.group(1) or found.group(2)) if found else None
+    if code in _DATA_CODES:
+        return StoreError(StoreFault.DATA, text, code=code)
+    if code == 76 and "Cannot lock file" not in text:
+        return StoreError(StoreFault.OTHER, text, code=code)
     if code is not None and code in _BY_CODE:
         return StoreError(_BY_CODE[code], text, code=code)
     if code is not None:

@@ -16,12 +16,12 @@ from harvester.feeds.page_scan import PageScan, Record, keep_leagues, scan_page
 from harvester.model import SpooledPage
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.dead_letters import DeadLetter, add_dead_letters, positions_set_aside
-from harvester.store.derive_sql import derivation, in_shadow
-from harvester.store.engine import Handle
+from harvester.store.derive_sql import SHADOW_PREFIX, derivation, in_shadow
+from harvester.store.engine import Handle, quote_text
 from harvester.store.errors import StoreError, StoreFault
 
 T = TypeVar("T")
-_VALUES_PER_STATEMENT = 2_000
+_VALUES_PER_STATEMENT = 500
 _BRONZE_COLUMNS = {
     "realm": "LowCardinality(String)",
     "seq": "UInt64",
@@ -140,6 +140,7 @@ class PublicStashLayers:
         for step in ("stashes", "listings"):
             if not (repeating and self._there(f"silver_{step}", seq)):
                 set_aside = self._run_proved(step, spooled, scan, set_aside)
+        self._check_records(seq, len(scan.records) - len(set_aside))
         if not (repeating and self._there("silver_items", seq)):
             self._run("items", seq)
         if self._handle.rows(derivation("left_behind_stashes", shadow=self._shadow), self._key(seq)) and not (
@@ -148,6 +149,27 @@ class PublicStashLayers:
             self._run("kept_listings", seq)
         self._run("stash_state", seq)
         return set_aside
+
+    def _check_records(self, seq: int, expected: int) -> None:
+        """The proof inside the statements says nothing where bronze holds the page not at all, or twice."""
+        table = f"{SHADOW_PREFIX if self._shadow else ''}silver_stashes"
+        derived = self._handle.value(
+            f"SELECT count() FROM {table} WHERE realm = {{realm:String}} AND seq = {{seq:UInt64}}", self._key(seq)
+        )
+        if derived != expected:
+            raise StoreError(
+                StoreFault.OTHER,
+                f"page {seq} of {self._realm} has {expected} records and {derived} of them are derived: "
+                "bronze may have lost or doubled it",
+            )
+
+    def withdraw(self, seq: int) -> None:
+        """Take back what was derived of a page that is given up; the views never showed it."""
+        for table in ("silver_stashes", "silver_listings", "silver_items"):
+            self._handle.run(
+                f"ALTER TABLE {table} DELETE WHERE realm = {quote_text(self._realm)} AND seq = {seq:d}",
+                settings={"mutations_sync": 1},
+            )
 
     def _run_proved(
         self, step: str, spooled: SpooledPage, scan: PageScan, set_aside: tuple[Record, ...]

@@ -7,9 +7,11 @@ dies in between is repeated from here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import zstandard
@@ -51,11 +53,12 @@ class Spool:
         self.directory = directory / queue.key.replace(":", "_")
         create_directory(self.directory)
         self._queue = queue
-        self._sizes = {
-            int(found.group(1)): path.stat().st_size
-            for path in self.directory.iterdir()
-            if (found := _NAME.fullmatch(path.name))
-        }
+        self._sizes: dict[int, int] = {}
+        for path in self.directory.iterdir():
+            found = _NAME.fullmatch(path.name)
+            if found:
+                with contextlib.suppress(FileNotFoundError):  # a harvest beside us may just have committed it
+                    self._sizes[int(found.group(1))] = path.stat().st_size
 
     @property
     def sequences(self) -> list[int]:
@@ -134,10 +137,10 @@ class Spool:
         self._path(seq).unlink(missing_ok=True)
         self._sizes.pop(seq, None)
 
-    def set_aside(self, seq: int) -> Path:
+    def set_aside(self, seq: int, why: Literal["damaged", "discarded"]) -> Path:
         """Take a page out of the order without losing its bytes; returns where they are."""
         path = self._path(seq)
-        aside = path.with_suffix(".damaged")
+        aside = path.with_suffix(f".{why}")
         path.replace(aside)
         sync_directory(self.directory)
         self._sizes.pop(seq, None)

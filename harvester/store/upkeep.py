@@ -5,7 +5,7 @@ from __future__ import annotations
 from harvester.store.engine import Engine, Handle
 from harvester.store.retention import apply_retention, stale_share, sweep_listings
 
-SWEEP_EVERY_SECONDS = 3600.0
+SWEEP_EVERY_SECONDS = 600.0
 SWEEP_ABOVE_SHARE = 0.5
 
 

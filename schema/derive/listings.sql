@@ -7,7 +7,7 @@ INSERT INTO silver_listings
 SELECT
     {realm:String}, item.stash_id, item.item_id, {seq:UInt64},
     multiIf(previous.item_key = 0, 'new', previous.content != item.content, 'changed', 'same'),
-    sipHash64(item.stash_id), item.item_key, item.content,
+    sipHash64({realm:String}, item.stash_id), item.item_key, item.content,
     multiIf(
         previous.item_key != 0, previous.first_seen,
         home.item_key != 0, least(home.first_seen, item.fetched_at),

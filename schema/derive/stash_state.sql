@@ -3,7 +3,7 @@ INSERT INTO silver_stash_state
     (realm, stash_id, seq, stash_key, public, league, account, stash_name, stash_type, item_count, last_seen,
      item_keys, contents, first_seens)
 SELECT
-    {realm:String}, stash.stash_id, {seq:UInt64}, sipHash64(stash.stash_id), public, league, account, stash_name,
+    {realm:String}, stash.stash_id, {seq:UInt64}, sipHash64({realm:String}, stash.stash_id), public, league, account, stash_name,
     stash_type, item_count, last_seen, listed.item_keys, listed.contents, listed.first_seens
 FROM
 (

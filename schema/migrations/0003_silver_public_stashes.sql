@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS silver_stashes
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(fetched_at)
 ORDER BY (realm, seq, stash_id)
-SETTINGS ttl_only_drop_parts = 1;
+SETTINGS ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS silver_listings
 (
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS silver_listings
     seq UInt64 COMMENT 'the page that wrote this row; current while silver_stash_state names the same for the stash',
     change Enum8('same' = 0, 'new' = 1, 'changed' = 2, 'kept' = 3)
         COMMENT 'against the last content of the stash; kept: written anew since another item left for another stash',
-    stash_key UInt64 COMMENT 'sipHash64(stash_id): what the views join by',
+    stash_key UInt64 COMMENT 'sipHash64(realm, stash_id): what the views join by',
     item_key UInt64 COMMENT 'sipHash64(stash_id, item_id)',
     content UInt64 COMMENT 'hash of every column that makes the listing what it is',
     first_seen DateTime64(3, 'UTC') COMMENT 'fetch time of the first sighting of this item in this stash',
@@ -59,8 +59,9 @@ CREATE TABLE IF NOT EXISTS silver_listings
     INDEX newest_page seq TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(seq)
-ORDER BY (realm, stash_id, item_id)
-SETTINGS index_granularity = 1024;
+-- seq is part of the order so that no merge takes a row that is still current for one that is not yet.
+ORDER BY (realm, stash_id, item_id, seq)
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS silver_items
 (
@@ -103,14 +104,14 @@ CREATE TABLE IF NOT EXISTS silver_items
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(fetched_at)
 ORDER BY (realm, seq, stash_id, item_id)
-SETTINGS ttl_only_drop_parts = 1;
+SETTINGS ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS silver_stash_state
 (
     realm LowCardinality(String),
     stash_id String,
     seq UInt64 COMMENT 'the page that wrote this row and the current listings of the stash',
-    stash_key UInt64 COMMENT 'sipHash64(stash_id)',
+    stash_key UInt64 COMMENT 'sipHash64(realm, stash_id)',
     public Bool,
     league LowCardinality(String),
     account String,
@@ -125,7 +126,7 @@ CREATE TABLE IF NOT EXISTS silver_stash_state
 )
 ENGINE = ReplacingMergeTree(seq)
 ORDER BY (realm, stash_id)
-SETTINGS index_granularity = 64;
+SETTINGS index_granularity = 64, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS silver_item_homes
 (
@@ -138,4 +139,4 @@ CREATE TABLE IF NOT EXISTS silver_item_homes
 )
 ENGINE = ReplacingMergeTree(seq)
 ORDER BY (realm, item_id, stash_id)
-SETTINGS index_granularity = 256;
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1;
