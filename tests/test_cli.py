@@ -393,3 +393,11 @@ def test_the_router_passes_arguments_and_exit_codes_through(tmp_path: Path) -> N
     assert home.run("service", "--name", "nonsense", entry=POE_TRADE).code == 2
     assert home.run("--help", entry=POE_TRADE).code == 0
     assert home.run("--help", entry=MARKET_HARVESTER).out.startswith("usage: market_harvester")
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_the_simulator_refuses_what_is_no_port(tmp_path: Path, port: str) -> None:
+    done = Home(tmp_path).run(f"--port={port}", entry=("-m", "harvester.simulator"))
+
+    assert done.code == 2
+    assert f"'{port}' is no port" in done.err

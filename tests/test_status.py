@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 from pathlib import Path
@@ -111,15 +112,15 @@ def test_a_damaged_cursor_file_is_trouble_to_be_shown(engine: Engine, tmp_path: 
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_store_held_by_another_process_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_json: bool
-) -> None:
+def test_a_store_held_by_another_process_is_named(tmp_path: Path, as_json: bool) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "status").write_text("PID: 1\n")
     leave_files(tmp_path)
     held = Engine(f"chdb://{tmp_path}/store", "poe_trade")
 
-    code, out, err = status(settings_for(held, tmp_path), as_json=as_json)
+    with (tmp_path / "store" / "status").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, out, err = status(settings_for(held, tmp_path), as_json=as_json)
 
     assert code == 0
     assert "in use by process 1." in out + err

@@ -139,4 +139,4 @@ CREATE TABLE IF NOT EXISTS silver_item_homes
 )
 ENGINE = ReplacingMergeTree(seq)
 ORDER BY (realm, item_id, stash_id)
-SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 64, fsync_after_insert = 1, fsync_part_directory = 1;
