@@ -32,7 +32,7 @@ run: $(STAMPS)/run ## install, then harvest: the demo where there is no .env
 	@$(BIN)/poe-ledger $(DEMO)
 
 test: $(STAMPS)/test ## install, then run every test (at most 5 minutes on two cores)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMPS)/test ## formatting, lint rules, strict types, import contracts
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
@@ -41,7 +41,7 @@ bench: $(STAMPS)/test ## measure speed, latency and memory (nothing is asserted)
 	@$(BIN)/python -m benchmarks
 
 soak: $(STAMPS)/test ## the long proofs: hundreds of random kills (about half an hour)
-	@$(BIN)/python -m pytest tests/soak -m soak
+	@$(BIN)/python -m pytest tests -m soak
 
 clean: ## remove the environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

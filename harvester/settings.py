@@ -73,9 +73,7 @@ class Settings(SettingFields):
         if self.lag_amber_seconds >= self.lag_red_seconds:
             yield self._out_of_order("lag_amber_seconds", "less than", "lag_red_seconds", "more than")
         if self.rate_limit_backoff_base > self.rate_limit_backoff_max:
-            yield self._out_of_order(
-                "rate_limit_backoff_base", "at most", "rate_limit_backoff_max", "at least"
-            )
+            yield self._out_of_order("rate_limit_backoff_base", "at most", "rate_limit_backoff_max", "at least")
         if "poe2" in self.realms and "cxapi" not in self.feeds:
             yield SettingsProblem(
                 "POE_REALMS",
@@ -122,17 +120,13 @@ class Settings(SettingFields):
     @property
     def has_oauth_client(self) -> bool:
         """Whether client id and secret are both there: without them the feed psapi cannot be harvested."""
-        has_secret = self.oauth_client_secret_file is not None or bool(
-            self.oauth_client_secret.get_secret_value()
-        )
+        has_secret = self.oauth_client_secret_file is not None or bool(self.oauth_client_secret.get_secret_value())
         return bool(self.oauth_client_id) and has_secret
 
     @property
     def queues(self) -> tuple[Queue, ...]:
         """Every feed in every chosen realm that it has, in the order chosen."""
-        return tuple(
-            Queue(feed, realm) for feed in self.feeds for realm in self.realms if realm in FEED_REALMS[feed]
-        )
+        return tuple(Queue(feed, realm) for feed in self.feeds for realm in self.realms if realm in FEED_REALMS[feed])
 
     def client_secret(self) -> str:
         """The OAuth client's secret, read anew from its file on every call.
@@ -187,9 +181,7 @@ class _ContradictionError(ValueError):
         self.problems = problems
 
 
-def load_settings(
-    environ: Mapping[str, str] | None = None, env_file: Path | None = _DEFAULT_ENV_FILE
-) -> Settings:
+def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = _DEFAULT_ENV_FILE) -> Settings:
     """The settings in force: environment (default: this process's), then `.env`, then defaults.
 
     Raises:

@@ -52,9 +52,7 @@ def _setting(
         "validate_default": True,
         "validation_alias": AliasChoices(*names),
         "description": meaning,
-        "json_schema_extra": {
-            "default_shown": default_shown or (default if isinstance(default, str) else "")
-        },
+        "json_schema_extra": {"default_shown": default_shown or (default if isinstance(default, str) else "")},
     }
     return Field(default=default, **common) if computed is None else Field(default_factory=computed, **common)
 
@@ -159,9 +157,7 @@ class SettingFields(BaseModel):
         default="psapi,cxapi",
         meaning="psapi: public stash tabs, needs an OAuth client; cxapi: currency exchange, needs nothing.",
     )
-    realms: Realms = _setting(
-        "POE_REALMS", default="pc", meaning="The realms to harvest; poe2 exists for cxapi only."
-    )
+    realms: Realms = _setting("POE_REALMS", default="pc", meaning="The realms to harvest; poe2 exists for cxapi only.")
     leagues: shapes.Names = _setting(
         "POE_LEAGUES",
         default=(),

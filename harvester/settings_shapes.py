@@ -212,9 +212,7 @@ def guarded_url(text: str) -> str:
     url = web_url(text)
     parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError(
-            "Use https://: your secret or token would travel in clear (http only for localhost)."
-        )
+        raise ValueError("Use https://: your secret or token would travel in clear (http only for localhost).")
     return url
 
 
@@ -260,9 +258,7 @@ Token = Annotated[str, Shape("one word of plain ASCII characters", token)]
 Secret = Annotated[SecretStr, Shape("the secret as it was given to you", secret)]
 PathName = Annotated[Path, Shape("a path", local_path)]
 OptionalPathName = Annotated[Path | None, Shape("the path of a file that holds only the secret", local_path)]
-DatabaseName = Annotated[
-    str, Shape("a name of letters, digits and _ that begins with no digit", database_name)
-]
+DatabaseName = Annotated[str, Shape("a name of letters, digits and _ that begins with no digit", database_name)]
 UserName = Annotated[str, Shape("a user name on one line", header_value)]
 UrlPath = Annotated[str, Shape("a path such as public-stash-tabs", url_path)]
 WebUrl = Annotated[str, Shape("http(s)://host[:port][/path]", web_url)]

@@ -178,9 +178,7 @@ def _address_problems(host: str, port: str, scheme: str) -> list[SettingsProblem
     if not host:
         given = "CH_PORT" if port else "CH_SCHEME"
         problems.append(
-            SettingsProblem(
-                "CH_HOST", "", f"the server that {given} belongs to", f"Set it, or remove {given}."
-            )
+            SettingsProblem("CH_HOST", "", f"the server that {given} belongs to", f"Set it, or remove {given}.")
         )
     elif not _is_host(host):
         problems.append(
@@ -195,9 +193,7 @@ def _address_problems(host: str, port: str, scheme: str) -> list[SettingsProblem
         problems.append(SettingsProblem("CH_PORT", shown(port, hidden=False), "a port from 1 to 65535", ""))
     elif port and int(port) in _NATIVE_PORTS:
         way_out = "Use 8123 (https: 8443). If HTTP really listens there, set POE_CLICKHOUSE_URL."
-        problems.append(
-            SettingsProblem("CH_PORT", repr(port), "the HTTP port; this is the native protocol's", way_out)
-        )
+        problems.append(SettingsProblem("CH_PORT", repr(port), "the HTTP port; this is the native protocol's", way_out))
     if scheme and scheme.lower() not in {"http", "https"}:
         problems.append(SettingsProblem("CH_SCHEME", shown(scheme, hidden=False), "http or https", ""))
     return problems

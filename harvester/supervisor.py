@@ -276,9 +276,7 @@ class Supervisor:
             await thread.run(upkeep.close)
             thread.close()
 
-    async def _try_on(
-        self, thread: ThreadOffload, failure: str, work: Callable[[], None], failing: set[str]
-    ) -> None:
+    async def _try_on(self, thread: ThreadOffload, failure: str, work: Callable[[], None], failing: set[str]) -> None:
         """Do what the harvest does not depend on; a failure is told when it begins, and never ends anything."""
         try:
             await thread.run(work)

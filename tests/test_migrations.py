@@ -140,9 +140,7 @@ def test_applying_creates_the_database_and_reports_every_statement(empty_engine:
 
     assert tables(empty_engine) == {"a", "b", "v"}
     assert status(empty_engine, files).clean
-    finished = [
-        (step.migration.version, step.statement.number, step.done) for step in seen if step.took_ms >= 0
-    ]
+    finished = [(step.migration.version, step.statement.number, step.done) for step in seen if step.took_ms >= 0]
     assert finished == [("0001", 1, 0), ("0001", 1, 1)] + [
         ("0002", number, done) for number in (1, 2, 3) for done in (number, number + 1)
     ]
@@ -171,8 +169,7 @@ def test_the_history_is_one_row_per_statement_in_strict_order(engine: Engine, fi
 
     with engine.open_read_only() as handle:
         rows = handle.rows(
-            "SELECT version, state, statement_no, statement_total "
-            "FROM poe_schema_migrations ORDER BY applied_at"
+            "SELECT version, state, statement_no, statement_total FROM poe_schema_migrations ORDER BY applied_at"
         )
         distinct = handle.value("SELECT uniqExact(applied_at) FROM poe_schema_migrations")
 
@@ -213,9 +210,7 @@ def test_drift_is_refused_unless_allowed_and_never_run_again(engine: Engine, fil
     write(files, "0001_first.sql", ONE.replace("TABLE IF NOT EXISTS a", "TABLE IF NOT EXISTS z"))
     write(files, "0003_third.sql", ONE.replace(" a ", " c "))
 
-    with pytest.raises(
-        MigrationRefusedError, match=r"0001_first: the file's statements changed.*--allow-drift"
-    ):
+    with pytest.raises(MigrationRefusedError, match=r"0001_first: the file's statements changed.*--allow-drift"):
         apply(engine, files)
     assert "c" not in tables(engine)
 
@@ -237,9 +232,7 @@ def test_a_missing_file_is_refused_unless_allowed(engine: Engine, files: Path) -
     assert states(engine, files)["0003"] == "applied"
 
 
-def test_a_migration_below_the_newest_applied_one_is_refused_unless_allowed(
-    engine: Engine, files: Path
-) -> None:
+def test_a_migration_below_the_newest_applied_one_is_refused_unless_allowed(engine: Engine, files: Path) -> None:
     (files / "0002_second_step.sql").rename(files / "0005_second_step.sql")
     apply(engine, files)
     write(files, "0003_late.sql", ONE.replace(" a ", " c "))
@@ -606,9 +599,7 @@ def shipped() -> list[Migration]:
     return load_migrations(schema_files.migrations_directory())
 
 
-def test_every_statement_of_the_shipped_schema_may_be_run_twice(
-    engine: Engine, shipped: list[Migration]
-) -> None:
+def test_every_statement_of_the_shipped_schema_may_be_run_twice(engine: Engine, shipped: list[Migration]) -> None:
     """A run that dies between a statement and its record repeats the statement."""
 
     def run_once_before(step: MigrationProgress) -> None:

@@ -51,9 +51,7 @@ def test_status_is_a_table_of_plain_text_with_the_way_on_beside_it(engine: Engin
     assert err == f"Database {engine.database}: 0 applied, 2 pending, 0 drifted. Run: poe-migrate --apply\n"
 
 
-def test_status_on_a_terminal_is_a_boxed_table_without_markup_of_strangers(
-    engine: Engine, files: Path
-) -> None:
+def test_status_on_a_terminal_is_a_boxed_table_without_markup_of_strangers(engine: Engine, files: Path) -> None:
     (files / "0003_wrong.sql").write_text("SELECT missing_column AS `[red]x\x1b[31m[/]`;")
     run(engine, files, "apply")
     out = Terminal()
@@ -110,9 +108,7 @@ def test_status_as_json(engine: Engine, files: Path) -> None:
     assert answer["migrations"][0]["checksum"] == answer["migrations"][0]["applied_checksum"]
 
 
-def test_a_dry_run_prints_sql_that_could_be_run_and_changes_nothing(
-    empty_engine: Engine, files: Path
-) -> None:
+def test_a_dry_run_prints_sql_that_could_be_run_and_changes_nothing(empty_engine: Engine, files: Path) -> None:
     code, out, err = run(empty_engine, files, "apply", dry_run=True)
 
     assert code == 0

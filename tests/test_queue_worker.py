@@ -107,7 +107,11 @@ def test_a_passing_trouble_loses_nothing_and_doubles_nothing(trouble: Override, 
 
 def test_a_body_that_is_twice_the_same_rubbish_becomes_a_dead_letter_and_the_stream_goes_on() -> None:
     rubbish = wrong_body(b"<html>for ever</html>")
-    bench = Bench(pages=10, faults=ScriptedFaults([None, None, rubbish, None, None, rubbish]), policy=policy_until_caught_up(ahead=0))
+    bench = Bench(
+        pages=10,
+        faults=ScriptedFaults([None, None, rubbish, None, None, rubbish]),
+        policy=policy_until_caught_up(ahead=0),
+    )
     # Without running ahead the third and fourth requests ask for the same page.
     bench.api.faults = ScriptedFaults([None, None, rubbish, rubbish])
     bench.run()
@@ -145,7 +149,9 @@ def test_a_page_that_names_another_next_id_than_announced_drops_the_requests_ahe
 @pytest.mark.parametrize("status", [400, 404, 405, 422])
 def test_a_refused_request_is_tried_three_times_at_most(status: int) -> None:
     refusal = answer(status, b'{"error":{"code":2,"message":"no"}}')
-    bench = Bench(pages=10, faults=ScriptedFaults([None, None, *[refusal] * 20]), policy=policy_until_caught_up(ahead=0))
+    bench = Bench(
+        pages=10, faults=ScriptedFaults([None, None, *[refusal] * 20]), policy=policy_until_caught_up(ahead=0)
+    )
     with pytest.raises(QueueStopped) as stopped:
         bench.run()
     assert sum(asked.status == status for asked in bench.api.truth.asked) <= 3
@@ -226,9 +232,7 @@ def test_a_schema_that_is_wrong_never_sets_pages_aside() -> None:
 
 def test_a_store_that_cannot_be_opened_yet_is_waited_for() -> None:
     bench = Bench(pages=4)
-    bench.store.fail_open = lambda: (
-        StoreError(StoreFault.UNREACHABLE, "refused") if bench.clock.elapsed < 100 else None
-    )
+    bench.store.fail_open = lambda: StoreError(StoreFault.UNREACHABLE, "refused") if bench.clock.elapsed < 100 else None
     bench.run()
     harvested_once(bench)
     assert bench.clock.elapsed < 200

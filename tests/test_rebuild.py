@@ -17,8 +17,8 @@ from harvester.settings import Settings, load_settings
 from harvester.simulator.river import River
 from harvester.store.engine import Engine, Handle
 from harvester.store.lease import Lease
-from harvester.store.rebuild_shadow import swap_was_cut_off
 from harvester.store.rebuild import RebuildEnd, RebuildProgress, RebuildRefused, RebuildResult, SilverRebuild
+from harvester.store.rebuild_shadow import swap_was_cut_off
 from tests.store_bench import Bench, item, migrate, open_bench, page_of, stash
 
 RIVER_PAGES = 3

@@ -104,9 +104,7 @@ def test_checkpoint_dir_is_an_alias(tmp_path: Path) -> None:
 
 def test_env_file_and_environment(tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    file.write_text(
-        "# talk\nexport POE_REALMS=sony\nPOE_LEAGUES='Hardcore $X ${HOME}'\r\nPOE_CLICKHOUSE_USER=file\n"
-    )
+    file.write_text("# talk\nexport POE_REALMS=sony\nPOE_LEAGUES='Hardcore $X ${HOME}'\r\nPOE_CLICKHOUSE_USER=file\n")
     settings = load_settings({"POE_REALMS": "xbox", "CH_USER": "environment", "POE_LEAGUES": ""}, file)
     assert settings.realms == ("xbox",)
     assert settings.leagues == ("Hardcore $X ${HOME}",)
@@ -155,9 +153,7 @@ def test_durations(number: object, unit: str) -> None:
     assert seconds(f"{number}{unit}") == pytest.approx(float(str(number)) * factor)
 
 
-@pytest.mark.parametrize(
-    "text", ["soon", "-1", "1e3", "inf", "nan", "5 parsecs", "1h30", "9" * 400, "٣", "0", "0s"]
-)
+@pytest.mark.parametrize("text", ["soon", "-1", "1e3", "inf", "nan", "5 parsecs", "1h30", "9" * 400, "٣", "0", "0s"])
 def test_bad_durations(text: str) -> None:
     assert refused(POE_REQUEST_TIMEOUT=text).problems[0].variable == "POE_REQUEST_TIMEOUT"
 
@@ -169,9 +165,7 @@ def test_sizes(number: int, unit: str) -> None:
     assert byte_size(f"{number}{unit}") == number * base ** powers[unit[:1].lower()]
 
 
-@pytest.mark.parametrize(
-    "text", ["lots", "-5", "0", "2 potatoes", "9" * 400, "9" * 6000, "1e400", "8kbit", "٣MB"]
-)
+@pytest.mark.parametrize("text", ["lots", "-5", "0", "2 potatoes", "9" * 400, "9" * 6000, "1e400", "8kbit", "٣MB"])
 def test_bad_sizes(text: str) -> None:
     assert refused(POE_SPOOL_MAX_BYTES=text).problems[0].variable == "POE_SPOOL_MAX_BYTES"
 
@@ -328,9 +322,7 @@ def test_user_agent() -> None:
     assert load(POE_CONTACT="me@x.org").user_agent == f"poe-ledger/{__version__} (contact: me@x.org)"
     client = load(POE_OAUTH_CLIENT_ID="mine", POE_CONTACT="me@x.org")
     assert client.user_agent == f"OAuth mine/{__version__} (contact: me@x.org)"
-    own = load(
-        POE_OAUTH_CLIENT_ID="mine", POE_USER_AGENT="OAuth mine/9 (contact: x)", POE_OAUTH_CLIENT_SECRET="s"
-    )
+    own = load(POE_OAUTH_CLIENT_ID="mine", POE_USER_AGENT="OAuth mine/9 (contact: x)", POE_OAUTH_CLIENT_SECRET="s")
     assert own.user_agent == "OAuth mine/9 (contact: x)"
     assert own.warnings == ()
     odd = load(POE_OAUTH_CLIENT_ID="mine", POE_USER_AGENT="curl", POE_OAUTH_CLIENT_SECRET="s")
@@ -461,9 +453,7 @@ def test_secrets_are_not_shown_by_errors_of_other_settings() -> None:
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=6, max_size=20))
 def test_no_secret_value_is_ever_shown(tail: str) -> None:
     value = f"Q7z{tail}"
-    error = refused(
-        POE_OAUTH_CLIENT_SECRET=value, POE_CLICKHOUSE_PASSWORD=value, POE_REALMS="moon", POE_LEAGUES=","
-    )
+    error = refused(POE_OAUTH_CLIENT_SECRET=value, POE_CLICKHOUSE_PASSWORD=value, POE_REALMS="moon", POE_LEAGUES=",")
     assert value not in everything_said(error)
 
 
@@ -476,10 +466,7 @@ def test_typos_are_pointed_out(tmp_path: Path) -> None:
     assert warnings_for({"POE_CLICKHOUSE_HOST": "x"})[0].endswith("did you mean POE_CLICKHOUSE_URL?")
     assert warnings_for({"POE_\x1b[2J": "x"}) == ["'POE_\\x1b[2J' is not known here and has no effect."]
     assert warnings_for({"POE_WEATHER": "x"}) == ["POE_WEATHER is not known here and has no effect."]
-    assert (
-        warnings_for({"CH_WEATHER": "x", "PATH": "x", "POETRY_HOME": "x", "POE_REALM": "", "CH_USER": "x"})
-        == []
-    )
+    assert warnings_for({"CH_WEATHER": "x", "PATH": "x", "POETRY_HOME": "x", "POE_REALM": "", "CH_USER": "x"}) == []
     (tmp_path / ".env").write_text("POE_LEAGE=Standard\n")
     assert "POE_LEAGUES" in load_settings({}, tmp_path / ".env").warnings[0]
 

@@ -78,9 +78,7 @@ def first_value(handle: Handle, sql: str) -> object:
 
 
 @pytest.mark.parametrize(("script", "values"), TRAPS.values(), ids=TRAPS.keys())
-def test_the_engine_reads_each_statement_as_it_was_cut(
-    handle: Handle, script: str, values: list[object]
-) -> None:
+def test_the_engine_reads_each_statement_as_it_was_cut(handle: Handle, script: str, values: list[object]) -> None:
     statements = split(script)
 
     assert [first_value(handle, statement.sql) for statement in statements] == values
@@ -125,9 +123,7 @@ def test_a_column_called_format_and_the_format_function_are_no_inline_data() -> 
 
 
 def test_a_headline_is_one_short_line() -> None:
-    (statement,) = split(
-        "CREATE TABLE IF NOT EXISTS\n  t (" + ", ".join(f"c{n} UInt8" for n in range(50)) + ")"
-    )
+    (statement,) = split("CREATE TABLE IF NOT EXISTS\n  t (" + ", ".join(f"c{n} UInt8" for n in range(50)) + ")")
 
     assert statement.headline.startswith("CREATE TABLE IF NOT EXISTS t (c0 UInt8")
     assert "\n" not in statement.headline
@@ -137,9 +133,7 @@ def test_a_headline_is_one_short_line() -> None:
 def test_token_checksum_ignores_comments_and_layout_only() -> None:
     script = read_script("SELECT 1, 'a b';\nSELECT 2;")
 
-    assert (
-        read_script("-- why\nSELECT  1,\n'a b'\n; SELECT /* two */ 2").token_checksum == script.token_checksum
-    )
+    assert read_script("-- why\nSELECT  1,\n'a b'\n; SELECT /* two */ 2").token_checksum == script.token_checksum
     assert read_script("SELECT 1, 'a  b'; SELECT 2").token_checksum != script.token_checksum
     assert read_script("SELECT 1, 'a b' SELECT 2").token_checksum != script.token_checksum
     plain, commented = (
@@ -203,9 +197,7 @@ def test_joined_fragments_are_cut_into_exactly_these_fragments(parts: list[tuple
 
 @given(st.lists(st.tuples(GAPS, FRAGMENTS), min_size=1, max_size=3))
 @settings(max_examples=60)
-def test_the_engine_takes_every_cut_fragment_for_one_statement(
-    handle: Handle, parts: list[tuple[str, str]]
-) -> None:
+def test_the_engine_takes_every_cut_fragment_for_one_statement(handle: Handle, parts: list[tuple[str, str]]) -> None:
     script = ";".join(before + fragment for before, fragment in parts)
     for statement in split(script):
         # The function parses a text of exactly one statement and refuses more.

@@ -1,4 +1,4 @@
-"""A queue's worker in virtual time: the real fetch chain, pacer and client against the simulator, over a store in memory."""
+"""A queue's worker in virtual time: the real chain, pacer and client against the simulator, over a store in memory."""
 
 from __future__ import annotations
 

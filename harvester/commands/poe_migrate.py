@@ -91,9 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print every statement that --apply would run and let the engine parse it; change nothing",
     )
-    parser.add_argument(
-        "--database", metavar="NAME", type=_database, help="instead of POE_CLICKHOUSE_DATABASE"
-    )
+    parser.add_argument("--database", metavar="NAME", type=_database, help="instead of POE_CLICKHOUSE_DATABASE")
     parser.add_argument(
         "--allow-drift",
         action="store_true",

@@ -108,9 +108,7 @@ def _limits(text: str) -> str:
         for triplet in text.split(","):
             Limit.parse(triplet)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not hits:period:restriction, for example 2:1:60"
-        ) from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not hits:period:restriction, for example 2:1:60") from error
     return text
 
 

@@ -66,9 +66,7 @@ def refuse(status: int, code: int, message: str, *complaints: str) -> Reply:
 class TokenEndpoint:
     """`POST /oauth/token` for client credentials."""
 
-    def __init__(
-        self, client_id: str, client_secret: str, policy: Policy, expires_in: int | None = None
-    ) -> None:
+    def __init__(self, client_id: str, client_secret: str, policy: Policy, expires_in: int | None = None) -> None:
         """`expires_in`: seconds a token holds; None: for ever, as the API says it with a null."""
         self.policy: Policy | None = policy
         self.client_id = client_id

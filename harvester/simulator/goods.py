@@ -33,9 +33,7 @@ class Base:
 def _currency(name: str, worth: float, max_stack: int) -> Base:
     text = "Right click this item then left click another one to use it. Shift click to unstack."
     size = (("Stack Size", f"#/{max_stack}", 32),)
-    return Base(
-        name, "currency", "currency", worth, 5, "Currency", max_stack=max_stack, text=text, properties=size
-    )
+    return Base(name, "currency", "currency", worth, 5, "Currency", max_stack=max_stack, text=text, properties=size)
 
 
 def _card(name: str, worth: float, max_stack: int) -> Base:
@@ -60,9 +58,7 @@ _WEAPON = (("Bow", "", 0), ("Physical Damage", "#-#", 9), ("Critical Strike Chan
 _FLASK = (("Lasts # Seconds", "", 30), ("Consumes # of # Charges on use", "", 30))
 
 
-def _gear(
-    kind: str, name: str, worth: float, rarity: str, unique: str = "", *, size: tuple[int, int] = (1, 1)
-) -> Base:
+def _gear(kind: str, name: str, worth: float, rarity: str, unique: str = "", *, size: tuple[int, int] = (1, 1)) -> Base:
     category, _, sub = kind.partition("/")
     frame, frame_id = _FRAMES[rarity]
     properties = {"weapons": _WEAPON, "armour": _ARMOUR, "flasks": _FLASK}.get(category, ())

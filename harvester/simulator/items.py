@@ -119,9 +119,7 @@ def _icon(rng: Random, base: Base, age: Age) -> str:
             f"http://web.poecdn.com/image/Art/2DItems/{base.category.title()}/{art}.png"
             f"?scale=1&scaleIndex=0&w={base.w}&h={base.h}&v={rng.randbytes(16).hex()}3"
         )
-    token = encode(
-        [25, 14, {"f": f"2DItems/{base.category.title()}/{art}", "w": base.w, "h": base.h, "scale": 1}]
-    )
+    token = encode([25, 14, {"f": f"2DItems/{base.category.title()}/{art}", "w": base.w, "h": base.h, "scale": 1}])
     return f"https://web.poecdn.com/gen/image/{token.hex()}/{rng.randbytes(5).hex()}/{art}.png"
 
 
@@ -170,8 +168,7 @@ def _body(rng: Random, base: Base, age: Age) -> dict[str, Any]:
             (rng.choice(("Str", "Dex", "Int")), rng.randrange(40, 213), 63),
         )
         fields["requirements"] = [
-            {"name": name, "values": [[str(value), 0]], "displayMode": 0, "type": kind}
-            for name, value, kind in needs
+            {"name": name, "values": [[str(value), 0]], "displayMode": 0, "type": kind} for name, value, kind in needs
         ]
     if base.rarity:
         fields["implicitMods"] = _mods(rng, age, 1)

@@ -113,9 +113,7 @@ class Truth:
                 continue
             body = self._rivers[realm].page(page.change_id, page.first_at).body
             if hashlib.sha256(body).hexdigest() != page.sha256:
-                raise LookupError(
-                    f"the river has forgotten the page {page.change_id}; give it more keep_pages"
-                )
+                raise LookupError(f"the river has forgotten the page {page.change_id}; give it more keep_pages")
             yield page.first_at, body
 
     def summary(self) -> dict[str, Any]:

@@ -98,9 +98,7 @@ class World:
         old_share: float,
         leagues: Sequence[str] | None,
     ) -> None:
-        self._item_seed = int.from_bytes(
-            hashlib.blake2b(f"{seed} {realm}".encode(), digest_size=6).digest(), "big"
-        )
+        self._item_seed = int.from_bytes(hashlib.blake2b(f"{seed} {realm}".encode(), digest_size=6).digest(), "big")
         self._rng = Random(f"world {seed} {realm}")
         self._market = Market(seed)
         self._stock: tuple[tuple[Template, ...], ...] = stock(seed)
@@ -111,9 +109,7 @@ class World:
         weighted = LEAGUES if leagues is None else tuple((name, 1) for name in leagues)
         if leagues is None:
             words = ("My", "Guild", "Ночь", "1v1")
-            weighted += tuple(
-                (f"{word} League (PL{self._rng.randrange(10_000, 99_999)})", 1) for word in words
-            )
+            weighted += tuple((f"{word} League (PL{self._rng.randrange(10_000, 99_999)})", 1) for word in words)
         self._leagues = [name for name, _ in weighted]
         self._weights = [weight for _, weight in weighted]
         self._stashes: list[Stash] = []
@@ -184,11 +180,7 @@ class World:
             tab=rng.randrange(1, 120),
             name=tab_name(rng, self._market, league, self._oddities),
         )
-        size = (
-            0
-            if rng.random() < 0.04
-            else min(600, max(1, round(rng.lognormvariate(-0.5, 1.0) * self._mean_items)))
-        )
+        size = 0 if rng.random() < 0.04 else min(600, max(1, round(rng.lognormvariate(-0.5, 1.0) * self._mean_items)))
         stash.items = [self._new_item(stash, place) for place in range(size)]
         self._stashes.append(stash)
         self._publish(stash)
@@ -226,9 +218,7 @@ class World:
             return b""
         if rng.random() < 0.001 * self._oddities:
             return encode(hostile_text(rng))
-        return encode(
-            item_note(rng, self._market, template.worth, stash.league, stack=stack, oddities=self._oddities)
-        )
+        return encode(item_note(rng, self._market, template.worth, stash.league, stack=stack, oddities=self._oddities))
 
     def _reprice(self, stash: Stash) -> None:
         for index in self._some(stash):
@@ -252,9 +242,7 @@ class World:
         count = min(int(room) + 1, 1 + int(rng.expovariate(6 / self._mean_items)))
         if stash.items and rng.random() < 0.02 * self._oddities:
             twin = rng.choice(stash.items)  # seen in real pages: one id twice in a tab
-            stash.items.append(
-                twin._replace(place=place, stack=twin.stack + 1 if twin.stack else 0, note=b"")
-            )
+            stash.items.append(twin._replace(place=place, stack=twin.stack + 1 if twin.stack else 0, note=b""))
             place += 1
         stash.items += [self._new_item(stash, place + offset) for offset in range(count)]
         self._publish(stash)
@@ -293,12 +281,7 @@ class World:
         """An item goes to another tab of the same league and age; both tabs are published, in any order."""
         rng = self._rng
         target = self._pick()
-        fits = (
-            target.public
-            and target.league == stash.league
-            and target.age == stash.age
-            and target is not stash
-        )
+        fits = target.public and target.league == stash.league and target.age == stash.age and target is not stash
         if not fits or not stash.items:
             self._reprice(stash)
             return

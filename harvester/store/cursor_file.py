@@ -8,8 +8,8 @@ from typing import Annotated
 
 import msgspec
 
-from harvester.model import Queue
 from harvester.files import create_directory, write_durably
+from harvester.model import Queue
 
 
 class CursorFileDamaged(ValueError):  # noqa: N818

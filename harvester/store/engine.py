@@ -191,9 +191,7 @@ class Engine:
         """Whether the database is there; raises `StoreError` only where the store itself cannot be asked."""
         with self._connect({}, None) as handle:
             return bool(
-                handle.value(
-                    "SELECT count() FROM system.databases WHERE name = {name:String}", {"name": self.database}
-                )
+                handle.value("SELECT count() FROM system.databases WHERE name = {name:String}", {"name": self.database})
             )
 
     def _connect(self, settings: Mapping[str, Any], database: str | None) -> Handle:
@@ -248,7 +246,10 @@ class Engine:
 
 
 def _held(directory: Path, holder: int) -> StoreError:
-    return StoreError(StoreFault.HELD, f"The embedded store {directory} is in use by {f'process {holder}' if holder else 'another process'}.")
+    return StoreError(
+        StoreFault.HELD,
+        f"The embedded store {directory} is in use by {f'process {holder}' if holder else 'another process'}.",
+    )
 
 
 def holder_of(directory: Path) -> int | None:

@@ -71,9 +71,7 @@ def load_migrations(directory: Path) -> list[Migration]:
             continue
         twin = by_number.setdefault(migration.number, migration)
         if twin is not migration:
-            problems.append(
-                f"{file.name} has the version of {twin.file.name}; give one of them the next free number."
-            )
+            problems.append(f"{file.name} has the version of {twin.file.name}; give one of them the next free number.")
     if problems:
         raise MigrationFilesError("\n".join(problems))
     return [by_number[number] for number in sorted(by_number)]
@@ -82,18 +80,14 @@ def load_migrations(directory: Path) -> list[Migration]:
 def _read(file: Path) -> Migration:
     found = _FILE_NAME.fullmatch(file.name)
     if found is None:
-        raise MigrationFilesError(
-            f"{file.name} is no name for a migration; call it like 0007_what_it_does.sql."
-        )
+        raise MigrationFilesError(f"{file.name} is no name for a migration; call it like 0007_what_it_does.sql.")
     try:
         data = file.read_bytes()
         script = read_script(data.decode("utf-8-sig"))
     except OSError as error:
         raise MigrationFilesError(f"{file.name} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
-        raise MigrationFilesError(
-            f"{file.name} is not UTF-8 (byte {error.start}); save it as UTF-8."
-        ) from error
+        raise MigrationFilesError(f"{file.name} is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
     except SqlScriptError as error:
         raise MigrationFilesError(f"{file.name}, {error}") from error
     if not script.statements:

@@ -83,9 +83,7 @@ class MigrationEntry:
             return f"{row.finished_statements} of {total} statements applied, and the file is gone"
         if self.state is MigrationState.HALFWAY and row is not None:
             if self.changed_halfway:
-                return (
-                    f"{row.finished_statements} of {row.statement_total} applied, then the file was changed"
-                )
+                return f"{row.finished_statements} of {row.statement_total} applied, then the file was changed"
             if row.error:
                 return f"failed at statement {row.statement_no} of {total}: {row.error}"
             return f"interrupted after statement {row.finished_statements} of {total}"
@@ -226,9 +224,7 @@ def _state(migration: Migration, row: HistoryRow | None, newest: int) -> Migrati
     return MigrationState.EDITED if row.checksum != migration.checksum else MigrationState.APPLIED
 
 
-def plan(
-    current: MigrationStatus, *, allow_drift: bool = False, up_to: str | int | None = None
-) -> MigrationPlan:
+def plan(current: MigrationStatus, *, allow_drift: bool = False, up_to: str | int | None = None) -> MigrationPlan:
     """What applying would do from here. `up_to` is the last version to run; None means all.
 
     `allow_drift` leaves changed and missing migrations as they are, runs out-of-order ones, and begins a

@@ -84,9 +84,7 @@ def load_checks(directory: Path, only: str | None = None) -> list[Check]:
         names = [file.stem for file in files]
         files = [file for file in files if file.stem == only.removesuffix(".sql")]
         if not files:
-            raise SanityFilesError(
-                f"There are no checks called {only}; there are: {', '.join(names) or 'none'}."
-            )
+            raise SanityFilesError(f"There are no checks called {only}; there are: {', '.join(names) or 'none'}.")
     if not files:
         raise SanityFilesError(f"There are no sanity checks in {directory}.")
     return [check for file in files for check in _read(file)]
@@ -119,9 +117,7 @@ def _check(file: Path, statement: Statement, comments: str) -> Check:
     for match in _COMMENT_LINE.finditer(comments):
         found[match.group(1).lower()].append(match.group(2))
     if len(found["title"]) != 1 or not found["verdict"]:
-        raise SanityFilesError(
-            f"{place}: above a check stand one line '-- title: …' and one '-- verdict: …'."
-        )
+        raise SanityFilesError(f"{place}: above a check stand one line '-- title: …' and one '-- verdict: …'.")
     rule = "; ".join(found["verdict"])
     try:
         VerdictRule(rule)

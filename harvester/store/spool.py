@@ -16,8 +16,8 @@ from typing import Literal
 import msgspec
 import zstandard
 
-from harvester.model import Page, Queue, SpooledPage
 from harvester.files import create_directory, sync_directory, write_durably
+from harvester.model import Page, Queue, SpooledPage
 
 _NAME = re.compile(r"(\d{12})\.page")
 _MAGIC = b"poe-ledger page 1"

@@ -84,9 +84,7 @@ _HEADLINE_LENGTH = 72
 _LINE_COMMENT = re.compile(r"(?:--|#[ !])[^\n]*")
 _BLOCK_COMMENT_EDGE = re.compile(r"/\*|\*/")
 _HEREDOC_START = re.compile(r"\$[A-Za-z0-9_]*\$")
-_QUOTED = re.compile(
-    r"""[nN]?(?:'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`)""", re.DOTALL
-)
+_QUOTED = re.compile(r"""[nN]?(?:'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`)""", re.DOTALL)
 _STRAY = re.compile(r"""['"`\\\0#$]|--|/\*|.;|;.""")
 _SLASHES = "a comment that begins with //; begin it with --."
 _CURLY_QUOTES = re.compile("[‘’“”]")
@@ -232,9 +230,7 @@ def _refuse_doubtful_gap(text: str, start: int, end: int) -> None:
         elif text.startswith("/*", position):
             position = _end_of_block_comment(text, position, end)
         elif text[position] == "#":
-            raise SqlScriptError(
-                _line_at(text, position), "a # comment needs a space after the #; or use --."
-            )
+            raise SqlScriptError(_line_at(text, position), "a # comment needs a space after the #; or use --.")
         else:
             raise SqlScriptError(
                 _line_at(text, position),

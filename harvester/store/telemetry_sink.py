@@ -91,8 +91,7 @@ class TelemetrySink:
         if snapshot is not None and snapshot.queues:
             whole = msgspec.json.encode(snapshot).decode()
             rows = [
-                _status_row(snapshot, queue, whole if index == 0 else "")
-                for index, queue in enumerate(snapshot.queues)
+                _status_row(snapshot, queue, whole if index == 0 else "") for index, queue in enumerate(snapshot.queues)
             ]
             self._handle.insert("poe_ingest_status", _STATUS_COLUMNS, rows)
 

@@ -114,9 +114,7 @@ def _split_clauses(text: str) -> list[str]:
 
 
 def _values(clause: _Clause, row: _Row) -> str:
-    return ", ".join(
-        f"{name} = {'NULL' if row[name] is None else row[name]}" for name in clause.names if name in row
-    )
+    return ", ".join(f"{name} = {'NULL' if row[name] is None else row[name]}" for name in clause.names if name in row)
 
 
 def _read_clause(text: str) -> _Clause:
@@ -124,9 +122,7 @@ def _read_clause(text: str) -> _Clause:
     if found is None:
         raise VerdictError(f"{text!r} is no clause; write: red when … or: amber when …")
     reader = _Reader(found.group(2))
-    return _Clause(
-        Level(found.group(1).lower()), text, reader.condition(), tuple(dict.fromkeys(reader.names))
-    )
+    return _Clause(Level(found.group(1).lower()), text, reader.condition(), tuple(dict.fromkeys(reader.names)))
 
 
 class _Reader:

@@ -20,10 +20,14 @@ FROM
     (
         SELECT item_id, argMax(stash_id, seq) AS stash_id
         FROM silver_item_homes
-        WHERE realm = {realm:String} AND item_id IN (
-            SELECT item_id FROM silver_listings
+        WHERE realm = {realm:String} AND item_hash IN (
+            SELECT sipHash64(item_id) FROM silver_listings
             WHERE realm = {realm:String} AND seq = {seq:UInt64} AND change = 'new')
         GROUP BY item_id
+        -- Exact where two hashes meet; identity keeps the text out of the search for granules.
+        HAVING identity(item_id) IN (
+            SELECT item_id FROM silver_listings
+            WHERE realm = {realm:String} AND seq = {seq:UInt64} AND change = 'new')
     ) AS home
     WHERE home.stash_id NOT IN (
         SELECT stash_id FROM silver_stashes WHERE realm = {realm:String} AND seq = {seq:UInt64})
@@ -37,8 +41,8 @@ INNER JOIN
         FROM silver_stash_state FINAL
         WHERE realm = {realm:String} AND stash_id IN (
             SELECT stash_id FROM silver_item_homes
-            WHERE realm = {realm:String} AND item_id IN (
-                SELECT item_id FROM silver_listings
+            WHERE realm = {realm:String} AND item_hash IN (
+                SELECT sipHash64(item_id) FROM silver_listings
                 WHERE realm = {realm:String} AND seq = {seq:UInt64} AND change = 'new'))
     )
     ARRAY JOIN item_keys AS item_key

@@ -22,9 +22,9 @@ LEFT ANY JOIN
 (
     SELECT sipHash64(stash_id, item_id) AS item_key, first_seen
     FROM silver_item_homes
-    WHERE realm = {realm:String} AND item_id IN
+    WHERE realm = {realm:String} AND item_hash IN
     (
-        SELECT item_id
+        SELECT sipHash64(item_id)
         FROM
         (
             SELECT stash_id, ${item_id} AS item_id

@@ -136,9 +136,7 @@ def test_a_walk_gets_every_page_and_the_truth_counts_it() -> None:
     assert [body for _, body in truth.bodies()] == bodies
     assert [(page.times, page.whole) for page in truth.published] == [(2, 2)] * 4
     assert [page.stashes for page in truth.published] == [len(json.loads(body)["stashes"]) for body in bodies]
-    assert (
-        len([asked for asked in truth.asked if asked.path == PATH]) == 10
-    )  # both ends are asked, not published
+    assert len([asked for asked in truth.asked if asked.path == PATH]) == 10  # both ends are asked, not published
     assert truth.summary()["items"] == sum(page.items for page in truth.published)
     assert truth.broken == []
     assert truth.complaints == []
@@ -165,9 +163,7 @@ def test_realms_have_rivers_of_their_own_and_pc_has_no_name() -> None:
 def test_a_parameter_beside_id_changes_nothing_and_is_complained_of() -> None:
     async def story(client: Client, api: SimulatedApi) -> None:
         await sign_in(client)
-        assert (await client.get(PATH, params={"league": "Standard"})).content == (
-            await client.get(PATH)
-        ).content
+        assert (await client.get(PATH, params={"league": "Standard"})).content == (await client.get(PATH)).content
 
     api = play(story)
     assert [complaint.what for complaint in api.truth.complaints] == ["unknown parameter league"]
@@ -212,9 +208,7 @@ def test_the_limits_are_enforced_and_what_broke_them_is_kept() -> None:
 
 def test_a_refused_token_counts_too() -> None:
     async def story(client: Client, api: SimulatedApi) -> None:
-        statuses = [
-            (await client.post("/oauth/token", data=FORM | {"client_id": "x"})).status_code for _ in range(61)
-        ]
+        statuses = [(await client.post("/oauth/token", data=FORM | {"client_id": "x"})).status_code for _ in range(61)]
         assert statuses == [400] * 60 + [429]
 
     play(story)

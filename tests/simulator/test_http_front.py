@@ -36,9 +36,7 @@ def token(client: httpx.Client) -> None:
         "grant_type": "client_credentials",
         "scope": "service:psapi",
     }
-    client.headers["Authorization"] = (
-        f"Bearer {client.post('/oauth/token', data=form).json()['access_token']}"
-    )
+    client.headers["Authorization"] = f"Bearer {client.post('/oauth/token', data=form).json()['access_token']}"
 
 
 @pytest.fixture

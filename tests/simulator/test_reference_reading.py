@@ -102,10 +102,7 @@ def test_the_price_falls_back_as_written(item: Any, tab: str, kind_and_amount: t
 
 
 def page(*stashes: dict[str, Any]) -> bytes:
-    full = [
-        {"public": True, "league": "L", "accountName": "A", "stash": "", "stashType": "P"} | s
-        for s in stashes
-    ]
+    full = [{"public": True, "league": "L", "accountName": "A", "stash": "", "stashType": "P"} | s for s in stashes]
     return json.dumps({"next_change_id": "x", "stashes": full}).encode()
 
 
@@ -145,9 +142,7 @@ def test_the_later_sighting_of_an_item_stands_and_the_earlier_does_not_rise_agai
     assert listed(here, there) == {("b", "1"): (1, 1)}
     assert listed(here, there, here) == {("a", "1"): (0, 2)}
     assert listed(here, there, page({"id": "b", "items": []})) == {}
-    assert listed(page({"id": "a", "items": [item("1")]}, {"id": "b", "items": [item("1")]})) == {
-        ("b", "1"): (0, 0)
-    }
+    assert listed(page({"id": "a", "items": [item("1")]}, {"id": "b", "items": [item("1")]})) == {("b", "1"): (0, 0)}
 
 
 def test_an_item_without_id_is_known_by_its_place() -> None:
@@ -157,9 +152,7 @@ def test_an_item_without_id_is_known_by_its_place() -> None:
 
 
 def test_old_and_new_shapes_read_alike() -> None:
-    old = item(
-        "1", name="<<set:MS>><<set:M>><<set:S>>Ming's Heart", frameType=3, league="Standard", stackSize=7
-    )
+    old = item("1", name="<<set:MS>><<set:M>><<set:S>>Ming's Heart", frameType=3, league="Standard", stackSize=7)
     (row,) = reading.read_pages([(0, page({"id": "a", "league": None, "items": [old]}))]).listings.values()
     assert (row["name"], row["rarity"], row["league"], row["stack_size"]) == (
         "Ming's Heart",
@@ -179,9 +172,7 @@ def test_records_that_are_none_are_left_out() -> None:
 
 
 def test_it_reads_the_river() -> None:
-    found = reading.read_pages(
-        (number, page.body) for number, page in enumerate(River(3, pages=30).walk(0.0))
-    )
+    found = reading.read_pages((number, page.body) for number, page in enumerate(River(3, pages=30).walk(0.0)))
     assert len(found.stashes) > 200
     assert len(found.listings) > 2_000
     kinds = {row["price_kind"] for row in found.listings.values()}

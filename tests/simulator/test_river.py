@@ -31,10 +31,7 @@ def shown(pages: list[RiverPage]) -> list[dict[str, Any]]:
 
 
 def test_same_seed_same_bytes_other_seed_other_bytes() -> None:
-    walks = [
-        [page.body for page in River(seed, realm, pages=8).walk(0.0)]
-        for seed, realm in ((5, "pc"), (5, "pc"))
-    ]
+    walks = [[page.body for page in River(seed, realm, pages=8).walk(0.0)] for seed, realm in ((5, "pc"), (5, "pc"))]
     assert walks[0] == walks[1]
     assert walks[0] != [page.body for page in River(6, pages=8).walk(0.0)]
     assert walks[0] != [page.body for page in River(5, "xbox", pages=8).walk(0.0)]
@@ -196,8 +193,7 @@ def test_a_removal_carries_no_dependable_league_and_no_items(shown: list[dict[st
     removals = [record for record in shown if not record["public"]]
     assert all(record["items"] == [] for record in removals)
     leagues = Counter(
-        "absent" if "league" not in record else "null" if record["league"] is None else "there"
-        for record in removals
+        "absent" if "league" not in record else "null" if record["league"] is None else "there" for record in removals
     )
     assert min(leagues[kind] for kind in ("absent", "null", "there")) > 5
     assert any(record["accountName"] is None for record in shown if record["public"])
@@ -215,9 +211,7 @@ def test_items_come_in_the_shapes_of_three_ages(pages: list[RiverPage], shown: l
         "no frame type": any("frameType" not in item and "frameTypeId" in item for item in items),
         "no id": any("id" not in item for item in items),
         "x beyond a byte": any(item["x"] > 255 for item in items),
-        "stack beyond its maximum": any(
-            item.get("stackSize", 0) > item.get("maxStackSize", 0) for item in items
-        ),
+        "stack beyond its maximum": any(item.get("stackSize", 0) > item.get("maxStackSize", 0) for item in items),
         "forum note": any("forum_note" in item for item in items),
         "unknown field": any("newFieldOfThePatch" in item for item in items),
         "private league": any("(PL" in item["league"] for item in items),
@@ -229,8 +223,7 @@ def test_items_come_in_the_shapes_of_three_ages(pages: list[RiverPage], shown: l
             for ids in ([item["id"] for item in record["items"] if "id" in item] for record in shown)
         ),
         "one stash twice in a page": any(
-            len(ids) != len(set(ids))
-            for ids in ([record["id"] for record in records([page])] for page in pages)
+            len(ids) != len(set(ids)) for ids in ([record["id"] for record in records([page])] for page in pages)
         ),
     }
     assert all(seen.values()), [name for name, there in seen.items() if not there]
