@@ -32,7 +32,8 @@ def test_a_store_that_was_harvested_into_is_never_changed_unasked(empty_engine: 
     migrations.apply(empty_engine, files, up_to=files[0].version)
     with empty_engine.open() as handle:
         handle.run(
-            "INSERT INTO bronze_ingest_checkpoints (queue_key, seq, retrieved_at) VALUES ('psapi:pc', 1, now64(3, 'UTC'))"
+            "INSERT INTO bronze_ingest_checkpoints (queue_key, seq, retrieved_at)"
+            " VALUES ('psapi:pc', 1, now64(3, 'UTC'))"
         )
     readiness = make_ready(empty_engine, silent)
     assert readiness.applied == 0
