@@ -230,9 +230,7 @@ class QueueWorker:
             try:
                 answer = await self._answer()
             except CredentialsRefused as error:
-                raise QueueStopped(
-                    str(error), "Check POE_OAUTH_CLIENT_ID and POE_OAUTH_CLIENT_SECRET.", misconfigured=True
-                ) from error
+                raise QueueStopped(str(error), "", misconfigured=True) from error
             except RateLimited as error:
                 self._tell_restriction(f"rate limited: {error}")
                 continue
