@@ -32,6 +32,8 @@ from harvester.telemetry import QueueMeter, QueueState, Trouble
 CONFIRM_EVERY_SECONDS = 10.0
 """At the end of the stream a checkpoint is written this often at most."""
 REFUSALS_BEFORE_STOP = 3
+RUBBISH_BEFORE_GOING_ON = 10
+"""Answers that are no page, each with other bytes, before the newest is set aside like one that came twice."""
 SLOW_DISK_SECONDS = 2.0
 """A page that takes so long to be safe is worth an event."""
 GIVE_UP_AFTER_TRIES = 5
@@ -225,12 +227,13 @@ class QueueWorker:
     async def _next_reading(self) -> tuple[Answer, Reading]:
         """The next page or end of stream, however long it takes; a hopeless body comes back as it is."""
         tries, refusals, since = 0, 0, self._clock.now()
-        rejected = ""
+        rejected, rubbish = "", 0
         while True:
+            await self._wait_for_leave()
             try:
                 answer = await self._answer()
             except CredentialsRefused as error:
-                raise QueueStopped(str(error), "", misconfigured=True) from error
+                raise QueueStopped(str(error), "Mend the settings, then start again.", misconfigured=True) from error
             except RateLimited as error:
                 self._tell_restriction(f"rate limited: {error}")
                 continue
@@ -259,7 +262,9 @@ class QueueWorker:
                     self._over(QueueState.HARVESTING)
                 return answer, reading
             following = reading.next_cursor or answer.early_next_cursor
-            if checksum == rejected and following is not None and following != self._cursor:
+            rubbish += 1
+            hopeless = checksum == rejected or rubbish >= RUBBISH_BEFORE_GOING_ON
+            if hopeless and following is not None and following != self._cursor:
                 self._over(QueueState.HARVESTING)
                 return answer, Unreadable(reading.reason, following)
             rejected = checksum
@@ -337,7 +342,7 @@ class QueueWorker:
         if page.rejected:
             self._say(
                 Level.ERROR,
-                f"the answer for {answer.cursor} is no page, twice the same: {page.rejected}",
+                f"the answer for {answer.cursor} is no page, again and again: {page.rejected}",
                 f"it is set aside with its bytes; going on with {page.next_change_id}",
             )
         if self._chain.expects not in (None, page.next_change_id):

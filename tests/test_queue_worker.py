@@ -123,6 +123,34 @@ def test_a_body_that_is_twice_the_same_rubbish_becomes_a_dead_letter_and_the_str
     assert [s.page.change_id for s in rest] == [c for c, _, _ in bench.expected_chain[:2] + bench.expected_chain[3:]]
 
 
+def test_rubbish_that_differs_each_time_does_not_block_the_queue_for_ever() -> None:
+    script = [None, *(wrong_body(b"<html>ray %d</html>" % n) for n in range(200))]
+    bench = Bench(pages=5, faults=ScriptedFaults(script), policy=policy_until_caught_up(ahead=0, until_caught_up=False))
+    bench.run(seconds=3600)
+    letter = bench.store.committed[1]
+    assert letter.page.rejected
+    assert letter.page.next_change_id == bench.expected_chain[1][1]
+    assert len(bench.store.committed) > 2
+
+
+def test_paused_it_does_not_retry_either() -> None:
+    bench = Bench(pages=10, faults=ScriptedFaults([None, *[answer(500, b"{}")] * 500]))
+    asked: list[int] = []
+
+    async def pause(bench: Bench) -> None:
+        await bench.clock.sleep(20)
+        assert bench.worker is not None
+        bench.worker.pause()
+        await bench.clock.sleep(100)
+        asked.append(len(bench.stash_requests))
+        await bench.clock.sleep(1000)
+        asked.append(len(bench.stash_requests))
+        await asyncio.Event().wait()
+
+    bench.run(seconds=2000, beside=pause)
+    assert asked[0] == asked[1]
+
+
 def test_different_rubbish_each_time_is_asked_for_again_until_it_is_a_page() -> None:
     script = [wrong_body(b"<html>%d</html>" % n) for n in range(6)]
     bench = Bench(pages=4, faults=ScriptedFaults(script))
