@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from harvester.files import create_directory, write_durably
 from harvester.model import Rule
 
 FILE_NAME = "rate-limits.json"
@@ -68,23 +68,8 @@ class RestrictionFile:
 
     def save(self, limits: SavedLimits) -> None:
         """Replace the file: afterwards the old or the new content is there, whole. Raises `OSError`."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = json.dumps(msgspec.to_builtins(limits), indent=1, sort_keys=True)
-        draft = self.path.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
-        try:
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
-        directory = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        create_directory(self.path.parent)
+        write_durably(self.path, json.dumps(msgspec.to_builtins(limits), indent=1, sort_keys=True).encode())
 
     def _warning(self, reason: str) -> str:
         return (
