@@ -57,7 +57,7 @@ class QueueSnapshot:
     state: QueueState
     level: LagLevel
     lag_seconds: float | None
-    """Age of the last progress; None before the first."""
+    """Age of the last progress, counted from `wakes_at` where that is later; None before the first."""
     last_progress_at: float | None
     stalled_since: float | None
     """Since when nothing has moved though it should; None while all is well."""
@@ -76,6 +76,10 @@ class QueueSnapshot:
     spool_pages: int
     spool_bytes: int
     caught_up: bool
+    wakes_at: float | None
+    """Epoch seconds of the planned next look of a queue that has nothing to do until then; else None."""
+    behind_hours: int | None
+    """Whole hours that are published and not yet stored; None where the head of the stream is unknown."""
     trouble: Trouble | None
     commit_ms: float
     """How long the last page took from its last byte until it could be queried; 0 before the first."""
@@ -132,16 +136,21 @@ class QueueMeter:
     spool_pages: int = 0
     spool_bytes: int = 0
     caught_up: bool = False
+    wakes_at: float | None = None
+    behind_hours: int | None = None
     trouble: Trouble | None = None
     commit_ms: float = 0.0
 
     def snapshot(self, now: float, amber: float, red: float) -> QueueSnapshot:
         """This queue as it is."""
-        lag = None if self.last_progress_at is None else max(0.0, now - self.last_progress_at)
+        since = self.last_progress_at
+        if since is not None and self.wakes_at is not None:
+            since = max(since, self.wakes_at)
+        lag = None if since is None else max(0.0, now - since)
         level = lag_level(lag, amber, red)
         stalled = self.trouble.since if self.trouble else None
         if stalled is None and level is LagLevel.RED:
-            stalled = self.last_progress_at
+            stalled = since
         return QueueSnapshot(
             queue_key=self.queue.key,
             state=self.state,
@@ -160,6 +169,8 @@ class QueueMeter:
             spool_pages=self.spool_pages,
             spool_bytes=self.spool_bytes,
             caught_up=self.caught_up,
+            wakes_at=self.wakes_at,
+            behind_hours=self.behind_hours,
             trouble=self.trouble,
             commit_ms=self.commit_ms,
         )
