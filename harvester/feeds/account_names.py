@@ -93,7 +93,8 @@ def _is_json(text: bytes) -> bool:
 
 def _replaced(text: bytes, other_name: OtherName) -> bytes:
     """Sound JSON, or a sound part of it, with other names."""
-    pieces, at = [], 0
+    pieces: list[bytes] = []
+    at = 0
     pattern = _NAMED_ESCAPED if _ESCAPED_LETTER.search(text) else _NAMED
     found = pattern.search(text)
     while found is not None:

@@ -19,7 +19,8 @@ def begun_after(handle: Handle, queue: Queue, seq: int) -> SpooledPage | None:
         return None
     names = _ACCOUNT_NAMES.get(queue.feed, "'keep'")
     rows = handle.rows(
-        f"SELECT {_COLUMNS}, {names} FROM {table} WHERE realm = {{realm:String}} AND seq > {{seq:UInt64}} ORDER BY seq LIMIT 1",
+        f"SELECT {_COLUMNS}, {names} FROM {table}"
+        " WHERE realm = {realm:String} AND seq > {seq:UInt64} ORDER BY seq LIMIT 1",
         {"realm": queue.realm, "seq": seq},
         as_bytes=True,
     )

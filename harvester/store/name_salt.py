@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 from pathlib import Path
@@ -62,10 +63,8 @@ class SaltFile:
         Raises:
             OSError: the disk refuses.
         """
-        try:
+        with contextlib.suppress(FileExistsError):
             create_durably(self.path, f"{secrets.token_hex(_BYTES)}\n".encode())
-        except FileExistsError:
-            pass
         salt = self.read()
         if salt is None:
             raise OSError(f"{self.path} was removed as soon as it was made")
