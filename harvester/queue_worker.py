@@ -32,6 +32,10 @@ from harvester.telemetry import QueueMeter, QueueState, Trouble
 CONFIRM_EVERY_SECONDS = 10.0
 """At the end of the stream a checkpoint is written this often at most."""
 REFUSALS_BEFORE_STOP = 3
+SAME_ANSWERS_BEFORE_BELIEF = 2
+"""Times that a doubtful page must come with the same bytes."""
+SAME_ANSWERS_BEFORE_TURNING_BACK = 3
+"""The same for a page whose next cursor lies before its own."""
 RUBBISH_BEFORE_GOING_ON = 10
 """Answers that are no page, each with other bytes, before the newest is set aside like one that came twice."""
 SLOW_DISK_SECONDS = 2.0
@@ -114,6 +118,7 @@ class QueueWorker:
         self._next_seq = 1
         self._asked = 0
         self._at_end = False
+        self._turned_back = False
         self._restriction_told = float("-inf")
         self._confirmed_at = float("-inf")
         self._all_committed = asyncio.Event()
@@ -227,7 +232,7 @@ class QueueWorker:
     async def _next_reading(self) -> tuple[Answer, Reading]:
         """The next page or end of stream, however long it takes; a hopeless body comes back as it is."""
         tries, refusals, since = 0, 0, self._clock.now()
-        rejected, rubbish = "", 0
+        rejected, same, rubbish = "", 0, 0
         while True:
             await self._wait_for_leave()
             try:
@@ -244,20 +249,19 @@ class QueueWorker:
                 continue
             reading = await self._read(answer)
             checksum = hashlib.sha256(answer.body).hexdigest()
-            if isinstance(reading, PageFound) and reading.doubt and checksum != rejected:
+            same = same + 1 if checksum == rejected else 1
+            if isinstance(reading, PageFound) and (disbelief := await self._disbelief(reading, same)):
                 rejected = checksum
                 tries += 1
+                doubt = reading.doubt or f"the stream comes to {reading.next_cursor} again"
                 await self._retry_pause(
-                    f"doubtful answer: {reading.doubt}",
-                    tries,
-                    since,
-                    self._policy.backoff,
-                    meanwhile="the same answer again is believed",
+                    f"doubtful answer: {doubt}", tries, since, self._policy.backoff, meanwhile=disbelief
                 )
                 continue
             if not isinstance(reading, Unreadable):
                 if isinstance(reading, PageFound) and reading.doubt:
-                    self._say(Level.WARNING, f"twice the same answer: {reading.doubt}", "it is believed")
+                    self._say(Level.WARNING, f"{same} times the same answer: {reading.doubt}", "it is believed")
+                    self._turned_back |= reading.turns_back
                 if tries:
                     self._over(QueueState.HARVESTING)
                 return answer, reading
@@ -270,6 +274,22 @@ class QueueWorker:
             rejected = checksum
             tries += 1
             await self._retry_pause(f"the answer is no page: {reading.reason}", tries, since, self._policy.backoff)
+
+    async def _disbelief(self, reading: PageFound, same: int) -> str:
+        """Why a page is not followed yet, though it came `same` times with the same bytes; empty where it is."""
+        wanted = SAME_ANSWERS_BEFORE_TURNING_BACK if reading.turns_back else SAME_ANSWERS_BEFORE_BELIEF
+        if reading.doubt and same < wanted:
+            return "the same answer again is believed"
+        # Forwards, too, a stream that has turned back may come to a page that is stored: then it runs in circles.
+        if (reading.turns_back or self._turned_back) and await self._is_known(reading.next_cursor):
+            return "that page is stored already: following it would double what is behind it"
+        return ""
+
+    async def _is_known(self, cursor: str) -> bool:
+        try:
+            return await self._store.knows(cursor)
+        except (StoreError, DamagedPage):
+            return True  # asked again with the page, when the store can tell
 
     async def _answer(self) -> Answer:
         """The answer for the cursor in hand; a restriction that keeps it waiting meanwhile is told."""
