@@ -141,6 +141,10 @@ class QueueMeter:
     trouble: Trouble | None = None
     commit_ms: float = 0.0
 
+    def measure_spool(self, pages: int, size: int) -> None:
+        """Take note of what waits for the store: pages, and their bytes on disk."""
+        self.spool_pages, self.spool_bytes = pages, size
+
     def snapshot(self, now: float, amber: float, red: float) -> QueueSnapshot:
         """This queue as it is."""
         since = self.last_progress_at
