@@ -24,6 +24,7 @@ from harvester.store.layer_registry import make_layers
 from harvester.store.name_guard import guard_for, hashed_name
 from harvester.store.name_salt import SaltFile, SaltUnusable
 from harvester.store.spool import Spool
+from harvester.store.sql_script import split
 from tests.store_bench import START, TABLES, item, migrate, page_of, stash
 
 NAME = "Zwiebel#0815"
@@ -318,3 +319,34 @@ def test_a_file_that_cannot_be_made_whole_is_not_there(tmp_path: Path, monkeypat
     with pytest.raises(OSError, match="No space"):
         create_durably(tmp_path / "salt", b"x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_way_of_the_runbook_removes_every_name_that_was_kept(harvest: Harvest, handle: Handle) -> None:
+    bad = b'{"id":7,"accountName":"%b"}' % NAME.encode()
+    harvest.start("keep")
+    harvest.put(page_of([stash("a", item("1"), accountName=NAME), bad]))
+    harvest.put(b"<html>" + NAME.encode(), rejected="no page")
+    harvest.put(page_of([stash("a", accountName=NAME)]))
+    harvest.commit()
+    harvest.stop()
+    harvest.start("hash")
+    harvest.put(page_of([stash("c", item("2"), accountName=NAME), bad]))
+    harvest.commit()
+    harvest.stop()
+
+    runbook = (Path(__file__).parents[1] / "docs" / "ops-runbook.md").read_text()
+    section = runbook.split("\n## Account names\n")[1].split("\n## ")[0]
+    for statement in split(section.split("```sql\n")[1].split("```")[0]):
+        handle.run(statement.sql)
+
+    for table, column in handle.rows(
+        "SELECT table, name FROM system.columns WHERE database = currentDatabase() AND type LIKE '%String%'"
+    ):
+        found = handle.value(
+            f"SELECT countIf(position(toString({column}), {{name:String}}) > 0) FROM {table}", {"name": NAME}
+        )
+        assert found == 0, f"{table}.{column}"
+    salt = harvest.salt_file.read()
+    assert salt
+    assert accounts(handle) == [("pc", "a", ""), ("pc", "c", hashed_name(salt, NAME))]
+    assert handle.value("SELECT count() FROM bronze_dead_letters") == 1
