@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: latency by page size, and whether costs stay flat."""
+"""`python -m benchmarks`: what hashing names costs, latency by page size, and whether costs stay flat."""
 
 from __future__ import annotations
 
