@@ -231,8 +231,8 @@ class Snapshot:
     red_seconds: Seconds
     requests: RequestsSnapshot
     queues: tuple[QueueSnapshot, ...]
-    pacers: tuple[PacerSnapshot, ...]
-    events: tuple[Event, ...]
+    pacers: tuple[PacerSnapshot, ...] = ()
+    events: tuple[Event, ...] = ()
     """The newest, oldest first."""
     throughput: ThroughputSnapshot = ThroughputSnapshot()
     throttles: tuple[Throttle, ...] = ()
