@@ -12,12 +12,13 @@ from harvester.lag import LagLevel
 from harvester.snapshot import QueueState, Snapshot
 from harvester.snapshot_merge import merge_snapshots, silent_since
 from harvester.snapshot_source import SourceKind, SourceLostError
+from harvester.store import migrations
 from harvester.store.engine import Engine, Handle
+from harvester.store.schema_files import migrations_directory
 from harvester.store.stored_snapshots import StoredSnapshots
 from harvester.store.telemetry_sink import TelemetrySink
 from harvester.stored_source import StoredSource
 from tests.snapshot_bench import full_snapshot, in_trouble
-from tests.store_bench import migrate
 
 # The table keeps Snapshots for 90 days, so these cannot lie at a fixed time.
 START = float(int(datetime.now(UTC).timestamp())) - 3 * 86_400
@@ -25,7 +26,7 @@ START = float(int(datetime.now(UTC).timestamp())) - 3 * 86_400
 
 @pytest.fixture
 def sink(engine: Engine) -> TelemetrySink:
-    migrate(engine)
+    migrations.apply(engine, migrations.load_migrations(migrations_directory())[:1])
     return TelemetrySink(engine)
 
 
