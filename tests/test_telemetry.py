@@ -185,27 +185,6 @@ def test_the_spool_is_that_of_all_queues() -> None:
     assert (spool.pages, spool.bytes, spool.budget_bytes) == (4, 350, 1000)
 
 
-def test_a_429_is_told_with_what_it_did_to_the_pace() -> None:
-    clock = VirtualClock()
-    limits = Limits("pc-policy", (Rule("Ip", (Triplet(2, 1, 60, 1),)),))
-
-    async def run() -> PacerBook:
-        book = PacerBook(clock)
-        for status in (200, 200, 200, 200, 429, 200):
-            slot = await book.slot("psapi:pc", "api/x")
-            slot.sent()
-            await clock.sleep(0.1)
-            slot.answered(limits if status == 200 else Limits("pc-policy", limits.rules, retry_after=30.0), status)
-        return book
-
-    (throttle,) = virtual_time(run(), clock).throttles()
-    assert (throttle.policy, throttle.queue_key, throttle.http_status) == ("pc-policy", "psapi:pc", 429)
-    assert throttle.retry_after == 30.0
-    assert throttle.restricted_seconds >= 30.0
-    assert throttle.margin_after > throttle.margin_before
-    assert throttle.pace_after > throttle.pace_before
-
-
 def test_a_restriction_that_a_good_answer_tells_of_is_told_once() -> None:
     clock = VirtualClock()
     rules = (Rule("Ip", (Triplet(2, 1, 60, 1, active_restriction=60),)),)
@@ -218,5 +197,6 @@ def test_a_restriction_that_a_good_answer_tells_of_is_told_once() -> None:
         return book
 
     (throttle,) = virtual_time(run(), clock).throttles()
+    assert (throttle.policy, throttle.queue_key) == ("pc-policy", "psapi:pc")
     assert (throttle.http_status, throttle.retry_after) == (200, None)
     assert throttle.restricted_seconds == pytest.approx(60.0, abs=5.0)
