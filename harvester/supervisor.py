@@ -22,6 +22,7 @@ from harvester.events import Event, EventLog, Level
 from harvester.feeds.base import Feed
 from harvester.feeds.registry import make_feed
 from harvester.model import Queue, RequestRecord
+from harvester.observation import observing
 from harvester.offload import ThreadOffload
 from harvester.queue_store import ClickHouseQueueStore
 from harvester.queue_worker import QueueStopped, QueueWorker, WorkerPolicy
@@ -162,7 +163,10 @@ class Supervisor:
 
     def _run(self) -> None:
         try:
-            with serving(socket_directory(self._settings, self._engine), self.snapshot, self._warn):
+            with (
+                serving(socket_directory(self._settings, self._engine), self.snapshot, self._warn),
+                observing(self._settings.metrics_address, self.snapshot, self._warn),
+            ):
                 asyncio.run(self._main())
         except BaseException as error:  # handed to whoever waits
             self._failure = error
