@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from harvester.health import progress_health, readiness
 from harvester.metrics import exposition
-from harvester.observation import ObservationServer, observing
+from harvester.observation import observing
+from harvester.observation_server import ObservationServer
 from harvester.settings import SettingsError, load_settings
 from harvester.snapshot import QueueState, Snapshot, StoreSnapshot
 from tests.snapshot_bench import NOW, full_snapshot, in_trouble
