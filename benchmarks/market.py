@@ -37,7 +37,7 @@ class Market:
         numbers = list(range(self._next, self._next + fresh))
         known = self._next
         self._next += fresh
-        if known > again:
+        if again and known > again:
             numbers += self._random.sample(range(known), again)
             source = self._random.randrange(known)
             if source not in numbers and self._content[source]:
