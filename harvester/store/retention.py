@@ -60,22 +60,28 @@ def sweep_listings(handle: Handle) -> None:
 
 
 def sweep_homes(handle: Handle) -> None:
-    """Forget where items were that left longer than `HOMES_KEPT_DAYS` before the newest page of their realm."""
-    for condition in _forgotten(handle):
-        handle.run(f"ALTER TABLE silver_item_homes DELETE WHERE {condition}")
+    """Forget where items were that left longer than `HOMES_KEPT_DAYS` before the newest page of their realm.
+
+    With the departure goes the arrival before it, which may lie in another part: alone it would stay for ever.
+    """
+    for forgotten in _forgotten(handle):
+        handle.run(
+            "ALTER TABLE silver_item_homes DELETE WHERE sipHash64(realm, item_id, stash_id) IN"
+            f" (SELECT sipHash64(realm, item_id, stash_id) FROM silver_item_homes FINAL WHERE {forgotten})"
+        )
 
 
 def forgotten_share(handle: Handle) -> float:
-    """The share of the rows of `silver_item_homes` that `sweep_homes` would remove, from 0 to 1."""
-    any_realm = " OR ".join(f"({condition})" for condition in _forgotten(handle))
+    """The share of the rows of `silver_item_homes` that `sweep_homes` is there for, from 0 to 1."""
+    any_realm = " OR ".join(f"({forgotten})" for forgotten in _forgotten(handle))
     if not any_realm:
         return 0.0
-    total, forgotten = handle.rows(f"SELECT count(), countIf({any_realm}) FROM silver_item_homes")[0]
-    return float(forgotten / total) if total else 0.0
+    total, old = handle.rows(f"SELECT count(), countIf({any_realm}) FROM silver_item_homes")[0]
+    return float(old / total) if total else 0.0
 
 
 def _forgotten(handle: Handle) -> list[str]:
-    """By realm, which homes are remembered no longer. Page time, not the wall clock: a replay is judged as it was."""
+    """By realm, which homes need no longer be known. Page time, not the wall clock: a replay is judged as it was."""
     return [
         f"realm = {quote_text(realm)} AND NOT listed"
         f" AND changed_at < fromUnixTimestamp64Milli({newest:d}) - INTERVAL {HOMES_KEPT_DAYS} DAY"
