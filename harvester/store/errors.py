@@ -9,6 +9,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 _CODE = re.compile(r"Code:\s*(\d+)|code[: ]+(\d+)", re.IGNORECASE)
 
+_READ_ONLY_USER = re.compile(r"^Setting \w+ is readonly")
+"""The driver's own words, before it asks the server, where a user's profile forbids settings."""
+
 
 class StoreFault(StrEnum):
     """The kinds of store failure that are told apart."""
@@ -129,6 +132,8 @@ def sort_error(error: Exception) -> StoreError:
         return StoreError(_BY_CODE[code], text, code=code)
     if code is not None:
         return StoreError(StoreFault.OTHER, text, code=code)
+    if _READ_ONLY_USER.search(text):
+        return StoreError(StoreFault.NOT_ALLOWED, f"{text}: the ClickHouse user may only read.")
     if isinstance(error, (OSError, TimeoutError)) or _looks_like_network(error):
         return StoreError(StoreFault.UNREACHABLE, text or type(error).__name__)
     return StoreError(StoreFault.OTHER, text or type(error).__name__)

@@ -141,6 +141,12 @@ class Handler(BaseHTTPRequestHandler):
         encoding = ""
         if compress and "zstd" in self.headers.get("Accept-Encoding", ""):
             body, encoding = zstandard.ZstdCompressor().compress(body), "zstd"
+        try:
+            self._answer(status, body, headers, encoding)
+        except OSError:  # the client is gone
+            self.close_connection = True
+
+    def _answer(self, status: int, body: bytes, headers: Mapping[str, str], encoding: str) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

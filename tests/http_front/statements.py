@@ -29,7 +29,7 @@ _CONTROL = re.compile(
 )
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818
     """The statement failed; `code` is ClickHouse's."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -137,7 +137,7 @@ def _setting(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise Refused(
             115,
-            f"Code: 115. DB::Exception: Setting {name} is neither a builtin setting nor started with … (UNKNOWN_SETTING)",
+            f"Code: 115. DB::Exception: Setting {name} is unknown (UNKNOWN_SETTING)",
         )
     return name
 
