@@ -18,6 +18,9 @@ class StoreFault(StrEnum):
 
     UNREACHABLE = "unreachable"
     HELD = "held by another process"
+    LEASED = "run by another harvester"
+    OVERTAKEN = "another harvester went on"
+    """The lease was lost, and taken by somebody else meanwhile: the queue must be opened anew."""
     CREDENTIALS = "credentials refused"
     NOT_ALLOWED = "not allowed"
     NO_DATABASE = "database missing"
@@ -72,6 +75,7 @@ _DATA_CODES = frozenset(
 
 _HINTS: dict[StoreFault, str] = {
     StoreFault.UNREACHABLE: "Check that the server runs and that POE_CLICKHOUSE_URL names it.",
+    StoreFault.LEASED: "This one takes over by itself when the other ends; stop the one that is not wanted.",
     StoreFault.HELD: "Stop the other process, or point POE_CLICKHOUSE_URL at another directory.",
     StoreFault.CREDENTIALS: "Check POE_CLICKHOUSE_USER and POE_CLICKHOUSE_PASSWORD (aliases CH_USER, CH_PASSWORD).",
     StoreFault.NOT_ALLOWED: "The ClickHouse user needs rights to read, insert, create and alter in this database.",
@@ -86,6 +90,8 @@ _HINTS: dict[StoreFault, str] = {
 _RETRYABLE = frozenset(
     {
         StoreFault.UNREACHABLE,
+        StoreFault.LEASED,
+        StoreFault.OVERTAKEN,
         StoreFault.DISK_FULL,
         StoreFault.MEMORY,
         StoreFault.TOO_MANY_PARTS,

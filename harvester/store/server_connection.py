@@ -55,7 +55,7 @@ class _OncePool(urllib3.PoolManager):
         super().__init__(**options)
         self._failed: tuple[str, Exception] | None = None
 
-    def request(self, method: str, url: str, *args: Any, **named: Any) -> Any:  # type: ignore[override]
+    def request(self, method: str, url: str, *args: Any, **named: Any) -> Any:
         if self._failed is not None and self._failed[0] == url:
             raise self._failed[1]
         ask: Callable[..., Any] = super().request
