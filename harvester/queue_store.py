@@ -15,8 +15,8 @@ from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError, StoreFault
-from harvester.store.queue_lease import QueueLease
 from harvester.store.public_stash_layers import PageCounts
+from harvester.store.queue_lease import QueueLease
 from harvester.store.spool import Spool
 
 
