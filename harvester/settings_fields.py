@@ -209,6 +209,12 @@ class SettingFields(BaseModel):
         default="keep",
         meaning="Store players' account names as they are, hashed, or not at all.",
     )
+    metrics_address: shapes.ListenAddress = _setting(
+        "POE_METRICS_ADDRESS",
+        default=None,
+        default_shown="off",
+        meaning="Where /metrics (Prometheus), /healthz and /readyz answer; whoever reaches it may read them.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
