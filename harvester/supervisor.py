@@ -36,6 +36,7 @@ from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine
 from harvester.store.layer_registry import make_layers
 from harvester.store.lease import Lease
+from harvester.store.name_guard import guard_for
 from harvester.store.spool import Spool
 from harvester.store.survey import unasked
 from harvester.telemetry_keeper import TelemetryKeeper
@@ -205,6 +206,10 @@ class Supervisor:
     async def _harvest(self, queue: Queue, access: ApiAccess) -> None:
         settings = self._settings
         feed: Feed = make_feed(queue.feed, settings)
+
+        def warn(text: str) -> None:
+            self.events.add(Event(self._clock.now(), Level.WARNING, queue.key, text))
+
         store = ClickHouseQueueStore(
             self._engine,
             queue,
@@ -214,7 +219,8 @@ class Supervisor:
             self._clock,
             spool_thread=ThreadOffload(f"spool {queue.key}"),
             store_thread=ThreadOffload(f"store {queue.key}"),
-            warn=lambda text: self.events.add(Event(self._clock.now(), Level.WARNING, queue.key, text)),
+            warn=warn,
+            names=guard_for(queue, settings.account_names, settings.cursor_dir, warn),
             crash_point=self._crash_point,
         )
         worker = QueueWorker(

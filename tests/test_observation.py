@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from harvester.health import progress_health, readiness
 from harvester.metrics import exposition
-from harvester.observation import ObservationServer, observing
+from harvester.observation import observing
+from harvester.observation_server import ObservationServer
 from harvester.settings import SettingsError, load_settings
 from harvester.snapshot import QueueState, Snapshot, StoreSnapshot
 from tests.snapshot_bench import NOW, full_snapshot, in_trouble
@@ -60,6 +63,17 @@ def test_what_is_not_known_is_left_out() -> None:
     assert "poe_store_up" not in text
     assert "poe_migrations_pending" not in text
     assert 'poe_lag_seconds{queue="psapi:pc"}' not in text
+
+
+def test_the_runbook_names_every_metric_and_no_other() -> None:
+    runbook = (Path(__file__).parent.parent / "docs" / "ops-runbook.md").read_text(encoding="utf-8")
+    samples = (
+        sample.name
+        for family in text_string_to_metric_families(exposition(full_snapshot()).decode())
+        for sample in family.samples
+    )
+    table = "".join(line for line in runbook.splitlines() if line.startswith("| `poe_"))
+    assert set(re.findall(r"`(poe_[a-z0-9_]+)`", table)) == set(samples)
 
 
 def test_health_is_progress_and_not_attempts() -> None:
