@@ -37,6 +37,7 @@ Feeds = Annotated[
     Shape(f"some of {', '.join(FEED_REALMS)}, separated by commas", shapes.choices(tuple(FEED_REALMS))),
 ]
 AccountNames = Annotated[str, shapes.one_of("keep", "hash", "drop")]
+Verify = Annotated[str, shapes.one_of("yes", "no")]
 GrantType = Annotated[str, shapes.one_of("client_credentials")]
 
 
@@ -86,6 +87,25 @@ class SettingFields(BaseModel):
     )
     clickhouse_password: shapes.Secret = _setting(
         "POE_CLICKHOUSE_PASSWORD", "CH_PASSWORD", default=SecretStr(""), meaning="That user's password."
+    )
+    clickhouse_password_file: shapes.OptionalPathName = _setting(
+        "POE_CLICKHOUSE_PASSWORD_FILE", default=None, meaning="A file that holds the password instead."
+    )
+    clickhouse_ca_cert: shapes.OptionalPathName = _setting(
+        "POE_CLICKHOUSE_CA_CERT",
+        default=None,
+        default_shown="the certificates of the system",
+        meaning="A PEM file of the authorities that an https server's certificate may come from.",
+    )
+    clickhouse_verify: Verify = _setting(
+        "POE_CLICKHOUSE_VERIFY",
+        default="yes",
+        meaning="Whether an https server must prove who it is; no trusts anybody on the way.",
+    )
+    clickhouse_timeout: shapes.Seconds = _setting(
+        "POE_CLICKHOUSE_TIMEOUT",
+        default="60s",
+        meaning="How long one statement on a server may stay without an answer.",
     )
     cursor_dir: shapes.PathName = _setting(
         "POE_CURSOR_DIR",

@@ -29,6 +29,8 @@ class QueueState(StrEnum):
     CAUGHT_UP = "caught up"
     RETRYING = "retrying"
     """A failure is being waited out."""
+    WAITING = "waiting"
+    """Another harvester runs the queue; this one takes over when that one ends."""
     STORE_LOST = "store lost"
     """Pages collect in the spool until ClickHouse is back."""
     SPOOL_FULL = "spool full"

@@ -54,6 +54,8 @@ class CommitLoop:
                     f"a spooled page is damaged: {error}", "Remove the file; the stream is asked from there again."
                 ) from error
             except StoreError as error:
+                if error.fault in (StoreFault.LEASED, StoreFault.OVERTAKEN):
+                    raise  # the queue is opened anew: what waits here may be somebody else's by now
                 tries += 1
                 refusals += _is_about_the_page(error)
                 if refusals >= GIVE_UP_AFTER_TRIES and not hopeless:

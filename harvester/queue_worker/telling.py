@@ -11,11 +11,13 @@ from harvester.events import Event, EventLog, Level
 from harvester.model import Queue
 from harvester.queue_worker.policy import WorkerPolicy
 from harvester.snapshot import QueueState, Trouble
-from harvester.store.errors import StoreError
+from harvester.store.errors import StoreError, StoreFault
 from harvester.telemetry import QueueMeter
 
 STORE_BACKOFF_MAXIMUM = 60.0
 """Seconds at most between two tries to reach the store."""
+LEASE_LOOK_SECONDS = 5.0
+"""Seconds at most between two looks whether another harvester has ended."""
 
 
 class Side(StrEnum):
@@ -68,21 +70,23 @@ class Teller:
             f"try {tries + 1} in {pause:.0f} s" + (f"; {meanwhile}" if meanwhile else ""),
             todo,
         )
-        if tries >= self._policy.show_trouble_after or state is QueueState.STORE_LOST:
+        if tries >= self._policy.show_trouble_after or state is not QueueState.RETRYING:
             self._troubles[side] = Trouble(what, since, tries, self._clock.now() + pause, todo), state
             self._meter.trouble, self._meter.state = self._troubles[side]
         await self._clock.sleep(pause)
 
     async def store_pause(self, error: StoreError, tries: int, since: float, meanwhile: str) -> None:
         """Wait out a failure of the store."""
-        backoff = Backoff(self._policy.backoff.base, STORE_BACKOFF_MAXIMUM, self._policy.backoff.jitter)
+        leased = error.fault is StoreFault.LEASED
+        longest = LEASE_LOOK_SECONDS if leased else STORE_BACKOFF_MAXIMUM
+        backoff = Backoff(self._policy.backoff.base, longest, self._policy.backoff.jitter)
         await self.retry_pause(
             f"ClickHouse: {error.fault}: {error}",
             tries,
             since,
             backoff=backoff,
             side=Side.STORE,
-            state=QueueState.STORE_LOST,
+            state=QueueState.WAITING if leased else QueueState.STORE_LOST,
             meanwhile=meanwhile,
             todo=error.hint,
         )

@@ -8,7 +8,7 @@ from random import Random
 
 from harvester.api.client import ApiClient
 from harvester.clock import Clock
-from harvester.events import EventLog
+from harvester.events import EventLog, Level
 from harvester.feeds.base import Feed
 from harvester.model import Queue
 from harvester.queue_store import Opened, QueueStore
@@ -20,6 +20,7 @@ from harvester.queue_worker.opening import open_store, tell_standing
 from harvester.queue_worker.policy import QueueStopped, WorkerPolicy
 from harvester.queue_worker.telling import Teller
 from harvester.snapshot import QueueState
+from harvester.store.errors import StoreError, StoreFault
 from harvester.telemetry import QueueMeter
 
 
@@ -63,12 +64,8 @@ class QueueWorker:
     async def run(self) -> None:
         """Harvest. On cancellation the page in hand is finished; what is spooled stays for the next start."""
         try:
-            self._meter.state = QueueState.RECOVERING
-            opened = await open_store(self._store, self._teller, self._clock)
-            cursor = self._stand(opened)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._fetch_loop.run(cursor, opened.standing.next_seq))
-                group.create_task(self._commit_loop.run())
+            while await self._is_overtaken():
+                pass
             self._meter.state = QueueState.STOPPED
         except asyncio.CancelledError:
             self._meter.state = QueueState.STOPPED
@@ -82,6 +79,23 @@ class QueueWorker:
         except QueueStopped:
             self._meter.state = QueueState.FAILED
             raise
+
+    async def _is_overtaken(self) -> bool:
+        """Harvest to the end; True where another harvester has the queue, which is then opened anew."""
+        self._meter.state = QueueState.RECOVERING
+        opened = await open_store(self._store, self._teller, self._clock)
+        cursor = self._stand(opened)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._fetch_loop.run(cursor, opened.standing.next_seq))
+                group.create_task(self._commit_loop.run())
+        except BaseExceptionGroup as failures:
+            taken, others = failures.split(_is_taken)
+            if taken is None or others is not None:
+                raise
+            self._teller.say(Level.WARNING, f"the queue is lost: {taken.exceptions[0]}", "it is opened anew")
+            return True
+        return False
 
     def pause(self) -> None:
         """Ask nothing more until `resume`; what is in flight is finished."""
@@ -102,3 +116,7 @@ class QueueWorker:
         meter.next_cursor = cursor
         meter.measure_spool(self._store.spool_pages, self._store.spool_bytes)
         return cursor
+
+
+def _is_taken(error: BaseException) -> bool:
+    return isinstance(error, StoreError) and error.fault in (StoreFault.LEASED, StoreFault.OVERTAKEN)
