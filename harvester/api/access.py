@@ -9,10 +9,10 @@ import httpx
 
 from harvester.api.client import ApiClient
 from harvester.api.exchange import Recorder, open_http
-from harvester.api.oauth import TokenSource
+from harvester.api.oauth import ENDPOINT, QUEUE_KEY, TokenSource
 from harvester.api.pacer import PacerSnapshot
 from harvester.api.pacer_book import PacerBook
-from harvester.api.restrictions import RestrictionFile
+from harvester.api.restrictions import ReadOnlyRestrictions, RestrictionFile
 from harvester.api.throttle import Throttle
 from harvester.clock import Clock
 from harvester.events import Event, EventLog, Level
@@ -31,18 +31,21 @@ class ApiAccess:
         clock: Clock,
         record: Recorder,
         events: EventLog,
+        writes: bool = True,
     ) -> None:
-        """`transport` None is the network."""
-        create_directory(settings.cursor_dir)
+        """`transport` None is the network. Without `writes` restrictions are obeyed, and nothing is kept."""
+        if writes:
+            create_directory(settings.cursor_dir)
         self._http = open_http(settings.user_agent, settings.request_timeout, transport)
         self._book = PacerBook(
             clock,
-            RestrictionFile(settings.cursor_dir),
+            RestrictionFile(settings.cursor_dir) if writes else ReadOnlyRestrictions(settings.cursor_dir),
             warn=lambda text: events.add(Event(clock.now(), Level.WARNING, "", text)),
         )
-        tokens = None
+        self.tokens: TokenSource | None = None
+        """None without an OAuth client."""
         if settings.has_oauth_client:
-            tokens = TokenSource(
+            self.tokens = TokenSource(
                 self._http,
                 self._book,
                 clock,
@@ -61,7 +64,7 @@ class ApiAccess:
             record,
             api_base_url=settings.api_base_url,
             request_timeout=settings.request_timeout,
-            tokens=tokens,
+            tokens=self.tokens,
         )
 
     def pacer_snapshots(self) -> tuple[PacerSnapshot, ...]:
@@ -71,6 +74,10 @@ class ApiAccess:
     def throttles(self) -> tuple[Throttle, ...]:
         """The latest 429s and restrictions, the newest last."""
         return self._book.throttles()
+
+    def token_restricted_for(self) -> float:
+        """Seconds for which the token endpoint has asked us to stay away; 0 where it has not."""
+        return self._book.pacer(QUEUE_KEY, ENDPOINT).restricted_for()
 
     async def __aenter__(self) -> Self:
         return self

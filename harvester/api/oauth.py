@@ -57,6 +57,8 @@ class TokenSource:
         self._scope = scope
         self._grant_type = grant_type
         self._bounds = Bounds(request_timeout, request_timeout, _LARGEST_ANSWER)
+        self.date_skew: float | None = None
+        """Seconds the server's clock was ahead of ours at the newest answer; None where none told the time."""
         self._token: str | None = None
         self._renew_at = math.inf
         self._renewal: asyncio.Task[str] | None = None
@@ -127,6 +129,7 @@ class TokenSource:
         except ApiError as error:
             raise _unavailable(error) from None
         finally:
+            self.date_skew = exchange.date_skew
             await exchange.close()
         return self._accept(body)
 

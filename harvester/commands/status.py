@@ -30,7 +30,7 @@ from harvester.store.migration_status import is_unborn
 from harvester.store.migrations import MigrationError, MigrationStatus
 from harvester.store.read import StoreFigures, read_figures
 from harvester.store.schema_files import SchemaFilesMissingError, migrations_directory
-from harvester.store.spool import Spool
+from harvester.store.spool import Spool, spool_folder
 
 # A word or sign always stands beside the colour.
 _LEVEL_STYLES = {"ok": "green", "amber": "yellow", "red": "bold red"}
@@ -96,7 +96,7 @@ def _files(settings: Settings, queue: Queue) -> _Files:
     cursor = saved_at = trouble = ""
     pages = size = 0
     try:
-        if (settings.spool_dir / queue.key.replace(":", "_")).is_dir():
+        if spool_folder(settings.spool_dir, queue).is_dir():
             spool = Spool(settings.spool_dir, queue)
             pages, size = len(spool.sequences), spool.total_bytes
         if settings.cursor_dir.is_dir():
