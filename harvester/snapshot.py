@@ -29,6 +29,8 @@ class QueueState(StrEnum):
     CAUGHT_UP = "caught up"
     RETRYING = "retrying"
     """A failure is being waited out."""
+    RESTRICTED = "restricted"
+    """The API has asked us to stay away for a while."""
     STORE_LOST = "store lost"
     """Pages collect in the spool until ClickHouse is back."""
     SPOOL_FULL = "spool full"

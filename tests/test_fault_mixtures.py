@@ -26,6 +26,7 @@ from harvester.simulator.answers import Latency
 from harvester.simulator.edge_guard import EdgeGuard
 from harvester.simulator.fault_plan import KINDS, NAMES, FaultPlan, Spell
 from harvester.simulator.river import EndOfStream, River
+from harvester.snapshot import Trouble
 from harvester.store.errors import StoreError, StoreFault
 from tests.worker_bench import Bench, policy_until_caught_up
 
@@ -58,6 +59,8 @@ class Trial:
     stops: list[tuple[float, QueueStopped]] = field(default_factory=list)
     sent: dict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     """Every whole body with status 200, by the cursor it was asked with."""
+    shown: list[tuple[float, Trouble]] = field(default_factory=list)
+    """The trouble that a Snapshot would show, every other second."""
 
     def play(self) -> Trial:
         bench = self.bench
@@ -148,11 +151,18 @@ class Trial:
             if after.requested_at - ended < 5 or any(ended - 1 <= at <= after.requested_at for at in stops):
                 continue
             moved = max((at for at in progress if at <= ended + 1), default=0.0)
-            reasons = [
+            reasons: list[object] = [
                 event
                 for event in told
                 if ended - 40 <= event.at <= after.requested_at
                 or ("asking again" in event.then and moved - 1 <= event.at <= ended + 1)
+            ]
+            # The repeats of a failure are told at growing intervals; the Snapshot shows each, and when the next try is.
+            reasons += [
+                trouble
+                for at, trouble in self.shown
+                if ended <= at <= after.requested_at
+                and (trouble.next_try_at is None or abs(trouble.next_try_at - after.requested_at) < 3)
             ]
             assert reasons, f"nothing was said between {ended:.0f} and {after.requested_at:.0f}: {before}"
 
@@ -173,6 +183,7 @@ class Trial:
             if any(last <= at <= back for at, _ in self.stops):
                 continue
             waits = [wait for at, wait in _announced(bench) if last - 1 <= at <= back]
+            waits += [shown.next_try_at - last for at, shown in self.shown if last <= at <= back and shown.next_try_at]
             # On top of the pause that was announced: a request that hangs (its body may for two minutes), the token.
             allowed = max([*waits, 0]) + 160
             assert back - last <= allowed, (_faults_at(bench, last), back - last, waits)
@@ -201,7 +212,9 @@ def _until_done(trial: Trial) -> Callable[[Bench], object]:
     async def watch(bench: Bench) -> None:
         head = bench.river.head(bench.clock.now() + 1e6)
         while True:
-            await bench.clock.sleep(5)
+            await bench.clock.sleep(2)
+            if bench.meter.trouble is not None:
+                trial.shown.append((bench.clock.now(), bench.meter.trouble))
             caught = (
                 bench.meter.caught_up
                 and _place(bench.meter.next_cursor or "0") == _place(head)

@@ -9,7 +9,7 @@ import httpx
 
 from harvester.api.client import ApiClient
 from harvester.api.exchange import Recorder, open_http
-from harvester.api.oauth import ENDPOINT, QUEUE_KEY, TokenSource
+from harvester.api.oauth import TokenSource
 from harvester.api.pacer import PacerSnapshot
 from harvester.api.pacer_book import PacerBook
 from harvester.api.restrictions import ReadOnlyRestrictions, RestrictionFile
@@ -74,10 +74,6 @@ class ApiAccess:
     def throttles(self) -> tuple[Throttle, ...]:
         """The latest 429s and restrictions, the newest last."""
         return self._book.throttles()
-
-    def token_restricted_for(self) -> float:
-        """Seconds for which the token endpoint has asked us to stay away; 0 where it has not."""
-        return self._book.pacer(QUEUE_KEY, ENDPOINT).restricted_for()
 
     async def __aenter__(self) -> Self:
         return self

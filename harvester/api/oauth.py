@@ -90,6 +90,12 @@ class TokenSource:
                 renewal.cancel()  # nobody is left who wants it
                 self._renewal = None
 
+    def restricted_for(self) -> float:
+        """Seconds for which no token can be had because its endpoint wants no request; 0 with a token in hand."""
+        if self._token is not None and self._clock.monotonic() < self._renew_at:
+            return 0.0
+        return self._book.pacer(QUEUE_KEY, ENDPOINT).restricted_for()
+
     def invalidate(self, token: str) -> None:
         """The API refused `token`: the next call fetches another, unless somebody already did."""
         if token == self._token:

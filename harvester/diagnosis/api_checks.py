@@ -30,7 +30,7 @@ async def api_findings(settings: Settings, transport: httpx.AsyncBaseTransport |
     ) as access:
         tokens = access.tokens
         assert tokens is not None  # noqa: S101 - a client is configured
-        restricted = access.token_restricted_for()
+        restricted = tokens.restricted_for()
         if restricted > PATIENCE_SECONDS:
             words = f"not asked: the token endpoint wants no request for another {restricted:.0f} s"
             return [note(CREDENTIALS, words, "Look again after that."), note(CLOCK, "not compared: nobody was asked")]
