@@ -238,6 +238,38 @@ def doctor(
 
 
 @app.command()
+def replay(
+    context: typer.Context,
+    cursor: Annotated[str, typer.Argument(help="The cursor to go on from, as a status, a log or a backup names it.")],
+    queue: Annotated[str, typer.Option("--queue", help="For example psapi:pc; needed where there are several.")] = "",
+    allow_gap: Annotated[
+        bool, typer.Option("--allow-gap", help="Leave out what lies between the stored pages and the cursor.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
+) -> None:
+    """Show what is stored around a cursor, and let the harvest go on from it where that doubles nothing.
+
+    The harvest must be stopped meanwhile. Without an answer of yes nothing is changed.
+    """
+    from harvester.commands.replay import ReplayOptions, run_replay
+
+    def ask(question: str) -> bool:
+        return typer.confirm(question, default=False, err=True)
+
+    _finish(
+        context.obj,
+        lambda settings, command: run_replay(
+            settings,
+            ReplayOptions(queue, cursor, allow_gap=allow_gap, yes=yes, json=json, command=command),
+            out=sys.stdout,
+            err=sys.stderr,
+            ask=ask if _on_a_terminal() else None,
+        ),
+    )
+
+
+@app.command()
 def rebuild(
     context: typer.Context,
     layer: Annotated[str, typer.Argument(help="What to derive anew: silver.")],
