@@ -62,8 +62,26 @@ class Trial:
     shown: list[tuple[float, Trouble]] = field(default_factory=list)
     """The trouble that a Snapshot would show, every other second."""
 
+    listening: bool = False
+
     def play(self) -> Trial:
         bench = self.bench
+        self.listen()
+        for _ in range(30):
+            try:
+                bench.run(seconds=4 * 3600, beside=_until_done(self))
+            except QueueStopped as stop:
+                self.stops.append((bench.clock.now(), stop))
+                bench.clock.elapsed += 900  # the operator reads, mends and starts again
+                continue
+            break
+        return self
+
+    def listen(self) -> None:
+        """Keep what the API sends from now on, and all events."""
+        if self.listening:
+            return
+        self.listening, bench = True, self.bench
         bench.events._events = type(bench.events._events)(maxlen=EVENTS_KEPT)
         handle = bench.api.handle
 
@@ -80,15 +98,6 @@ class Trial:
             return answer
 
         bench.api.handle = listening  # type: ignore[method-assign]
-        for _ in range(30):
-            try:
-                bench.run(seconds=4 * 3600, beside=_until_done(self))
-            except QueueStopped as stop:
-                self.stops.append((bench.clock.now(), stop))
-                bench.clock.elapsed += 900  # the operator reads, mends and starts again
-                continue
-            break
-        return self
 
     # What must hold -------------------------------------------------------------------------------------------------
 
@@ -230,7 +239,9 @@ LAST = 30.0
 """Seconds after which a plan without spells left may end."""
 
 
-def trial(seed: int, spells: list[Spell] | None = None, away: tuple[str, ...] = (), *, memory: Path) -> Trial:
+def trial(
+    seed: int, spells: list[Spell] | None = None, away: tuple[str, ...] = (), *, memory: Path, pages: int = PAGES
+) -> Trial:
     """A harvest with these spells, or with a mixture, and with these troubles of store and disk."""
     dice = Random(f"trial {seed}")
     latency = Latency(
@@ -243,14 +254,14 @@ def trial(seed: int, spells: list[Spell] | None = None, away: tuple[str, ...] = 
         seed,
         "pc",
         start,
-        pages=PAGES,
+        pages=pages,
         stashes_per_page=3,
         items_per_stash=0.5,
         empty_pages=0.0,
         population=60,
         end=dice.choice(list(EndOfStream)),
         stash_rate=dice.choice((None, 1.5)),
-        backlog_pages=20,
+        backlog_pages=pages // 2,
         delay=dice.choice((0.0, 300.0)),
     )
     bench = Bench(
