@@ -159,7 +159,7 @@ class _Telling:
     def attached(self, snapshot: Snapshot, remark: str) -> int:
         words, store, schema = attached_words(snapshot, remark), snapshot.store, snapshot.schema
         cursor_files = {files.queue_key: files.cursor for files in self.files}
-        queues = [attached_queue(queue, cursor_files.get(queue.queue_key, "")) for queue in snapshot.queues]
+        queues = [attached_queue(queue, cursor_files.get(queue.queue_key, ""), self.now) for queue in snapshot.queues]
         if self.json:
             self._print(
                 {
