@@ -25,7 +25,10 @@ from harvester.queue_worker import QueueStopped
 from harvester.simulator.answers import Latency
 from harvester.simulator.edge_guard import EdgeGuard
 from harvester.simulator.fault_plan import KINDS, NAMES, FaultPlan, Spell
+from harvester.simulator.neighbours import NoisyNeighbour
 from harvester.simulator.river import EndOfStream, River
+from harvester.simulator.rules import OBSERVED_GROWTH, STASH_POLICY, Policy
+from harvester.simulator.windows import bucketed, fixed, sliding
 from harvester.snapshot import Trouble
 from harvester.store.errors import StoreError, StoreFault
 from tests.worker_bench import Bench, policy_until_caught_up
@@ -269,6 +272,7 @@ def trial(
         latency=latency,
         policy=policy_until_caught_up(until_caught_up=False, ahead=dice.randrange(3)),
         guard=EdgeGuard(),
+        rules=_rules(seed) if spells is None else None,
         memory=memory,
         max_body=1 << 20,
         spool_bytes=dice.choice((float("inf"), 20_000)),
@@ -282,6 +286,22 @@ def trial(
     for name in away:
         _go_away(bench, name, dice)
     return Trial(bench, plan)
+
+
+def _rules(seed: int) -> Policy:
+    """The limits of a mixture: any kind of window, growing restrictions, a neighbour, other rules in mid-stream."""
+    dice = Random(f"rules {seed}")
+    start = Bench.START
+    window = dice.choice((sliding(), sliding(), fixed(dice.uniform(0, 60)), bucketed(1.0, dice.uniform(0, 60))))
+    changes = [(start + dice.uniform(5, 60), {"Ip": ["3:2:60", "20:30:60"], "Client": ["30:60:60"]})]
+    return Policy(
+        STASH_POLICY,
+        {"Ip": ["2:1:60"]},
+        window,
+        growth=OBSERVED_GROWTH if dice.random() < 0.5 else (),
+        neighbour=NoisyNeighbour(seed, 0.02, start) if dice.random() < 0.3 else None,
+        changes=changes if dice.random() < 0.4 else (),
+    )
 
 
 def _go_away(bench: Bench, name: str, dice: Random) -> None:
