@@ -68,6 +68,10 @@ class FetchChain:
         """Seconds for which the API has asked us to stay away; 0 where it has not."""
         return self._api.restricted_for(self._feed.request(self._queue, cursor))
 
+    def room_in(self, cursor: str) -> float:
+        """Seconds until the limits leave room for another request, where one waits for that; else 0."""
+        return self._api.room_in(self._feed.request(self._queue, cursor))
+
     async def drop(self) -> None:
         """Cancel everything in flight and wait until it is gone."""
         tasks = [fetch.task for fetch in self._fetches]

@@ -158,6 +158,8 @@ class CheckpointStatus(StrEnum):
     PAGE = "page"
     CAUGHT_UP = "caught_up"
     """The end of the stream was confirmed; no page came."""
+    MOVED = "moved"
+    """No page: behind this one the operator let the queue go on from another cursor; what lies between is left out."""
     DEAD_LETTER = "dead_letter"
     """A body that is no page was set aside, and the stream went on behind it."""
 

@@ -98,7 +98,12 @@ class _LiveDisplay:
             f"{requests.per_second:.2f} requests/s   429: {requests.rate_limited}   "
             f"other errors: {requests.refused + requests.server_errors + requests.network_errors}   Ctrl-C stops"
         )
-        self._live.update(Group(table, Text(figures, style="dim")))
+        troubles = [
+            Text(printable(f"{queue.queue_key}: {queue.trouble.line(snapshot.taken_at)}"), style="yellow")
+            for queue in snapshot.queues
+            if queue.trouble
+        ]
+        self._live.update(Group(table, *troubles, Text(figures, style="dim")))
 
     def _event(self, event: Event) -> None:
         style = {Level.WARNING: "yellow", Level.ERROR: "bold red"}.get(event.level, "")
@@ -123,7 +128,7 @@ def event_line(event: Event) -> str:
 def queue_line(queue: QueueSnapshot, snapshot: Snapshot) -> str:
     """One queue in one line of words and figures."""
     requests = snapshot.requests
-    trouble = f"  {queue.trouble.what}" if queue.trouble else ""
+    trouble = f"  {queue.trouble.line(snapshot.taken_at)}" if queue.trouble else ""
     return (
         f"{queue.queue_key} {_SIGN[queue.level]}{queue.state}  lag {_lag(queue)}  pages {queue.pages:,}  "
         f"stashes {queue.stashes:,}  items {queue.items:,}  spool {queue.spool_pages}  "

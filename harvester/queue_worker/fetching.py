@@ -15,12 +15,13 @@ from harvester.queue_worker.asking import Asker
 from harvester.queue_worker.hand_over import HandOver
 from harvester.queue_worker.policy import WorkerPolicy
 from harvester.queue_worker.telling import Side, Teller
-from harvester.snapshot import QueueState
+from harvester.snapshot import QueueState, Trouble
 from harvester.store.errors import StoreError
 from harvester.telemetry import QueueMeter
 
 CONFIRM_EVERY_SECONDS = 10.0
 """At the end of the stream a checkpoint is written this often at most."""
+SPOOL_FULL_TODO = "Bring ClickHouse back; more room (POE_SPOOL_MAX_BYTES) only buys time."
 SLOW_DISK_SECONDS = 2.0
 """A page that takes so long to be safe is worth an event."""
 
@@ -137,12 +138,9 @@ class FetchLoop:
                 await self._teller.retry_pause(what, tries, since, side=Side.SPOOL)
         took = self._clock.monotonic() - began
         if took >= SLOW_DISK_SECONDS:
-            self._teller.say(
-                Level.WARNING,
-                f"the disk took {took:.0f} s to take a page",
-                "going on",
-                "Move POE_SPOOL_DIR to a faster disk.",
-            )
+            what = f"the disk took {took:.0f} s to take a page"
+            todo = "Move POE_SPOOL_DIR to a faster disk."
+            self._teller.say_repeatedly("slow disk", Level.WARNING, what, "going on", todo, lasts=took)
         if tries:
             self._teller.over(Side.SPOOL)
 
@@ -151,9 +149,7 @@ class FetchLoop:
         await self._asker.drop()
         if self._hand_over and not self._at_end:
             waiting = f"{len(self._hand_over)} pages are on their way into the store"
-            self._teller.say(
-                Level.INFO, f"the end of the stream is reached; {waiting}", "asking again from time to time"
-            )
+            self._teller.say(Level.INFO, f"the end of the stream is reached; {waiting}", self._again())
         self._at_end = True
         if self._policy.until_caught_up:
             await self._hand_over.empty()
@@ -167,38 +163,46 @@ class FetchLoop:
     async def _confirm_end(self, answer: Answer) -> None:
         now = self._clock.now()
         if not self._meter.caught_up:
-            self._teller.say(
-                Level.INFO, f"caught up at {answer.cursor or 'the start'}", "asking again from time to time"
-            )
+            self._teller.say(Level.INFO, f"caught up at {answer.cursor or 'the start'}", self._again())
         if now - self._confirmed_at >= CONFIRM_EVERY_SECONDS or not self._meter.caught_up:
             try:
                 await self._store.confirm_end(
                     self._next_seq - 1, answer.cursor, http_status=answer.http_status, response_ms=answer.response_ms
                 )
             except StoreError as error:
-                self._teller.say(
-                    Level.WARNING, f"the end of the stream could not be written: {error}", "asking again", error.hint
-                )
+                what = f"the end of the stream could not be written: {error}"
+                self._teller.say_repeatedly("end", Level.WARNING, what, self._again(), error.hint)
                 return
             self._confirmed_at = now
         self._meter.caught_up = True
-        self._meter.state = QueueState.CAUGHT_UP
+        self._teller.stands(QueueState.CAUGHT_UP)
         self._meter.last_progress_at = now
+
+    def _again(self) -> str:
+        return f"asking again every {self._policy.poll_interval:g} s"
 
     async def _wait_for_leave(self) -> None:
         """Until asking is allowed: not paused, and room in the spool."""
         if not self._unpaused.is_set():
-            before = self._meter.state
-            self._meter.state = QueueState.PAUSED
-            self._teller.say(Level.INFO, "paused")
-            await self._unpaused.wait()
-            self._teller.say(Level.INFO, "going on")
-            self._meter.state = before
-        if self._spool_has_room():
-            return
-        self._meter.state = QueueState.SPOOL_FULL
-        self._teller.say(Level.WARNING, "the spool is full", "nothing is asked until ClickHouse has taken pages")
+            await self._wait_until_resumed()
+        if not self._spool_has_room():
+            await self._wait_for_room()
+
+    async def _wait_until_resumed(self) -> None:
+        before, since = self._teller.state, self._clock.now()
+        self._teller.stands(QueueState.PAUSED)
+        self._teller.say(Level.INFO, "paused", "nothing is asked until it is resumed")
+        await self._unpaused.wait()
+        self._teller.say(Level.INFO, "resumed", "asking again", since=since)
+        self._teller.stands(before)
+
+    async def _wait_for_room(self) -> None:
+        what, since = "the spool is full", self._clock.now()
+        then = "nothing is asked until ClickHouse has taken pages"
+        told = self._teller.say_repeatedly("spool full", Level.WARNING, what, then, SPOOL_FULL_TODO)
+        self._teller.hold(Side.SPOOL, QueueState.SPOOL_FULL, Trouble(what, since, 0, None, SPOOL_FULL_TODO))
         while not self._spool_has_room():
             await self._clock.sleep(1.0)
-        self._teller.say(Level.INFO, "the spool has room again")
-        self._meter.state = QueueState.HARVESTING
+        if told:
+            self._teller.say(Level.INFO, "the spool has room again", "asking again", since=since)
+        self._teller.over(Side.SPOOL)

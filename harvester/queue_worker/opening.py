@@ -12,6 +12,8 @@ from harvester.store.errors import StoreError
 from harvester.store.name_salt import SaltUnusable
 from harvester.store.spool import DamagedPage
 
+SLOW_OPENING_SECONDS = 15.0
+
 
 async def open_store(store: QueueStore, teller: Teller, clock: Clock) -> Opened:
     """Open the store; failures that waiting can mend are waited out.
@@ -22,7 +24,8 @@ async def open_store(store: QueueStore, teller: Teller, clock: Clock) -> Opened:
     tries, since = 0, clock.now()
     while True:
         try:
-            opened = await store.open()
+            async with teller.patiently("opening", SLOW_OPENING_SECONDS, "the store is being opened", "waiting for it"):
+                opened = await store.open()
         except (CursorFileDamaged, DamagedPage) as error:
             raise QueueStopped(str(error), "Mend or remove the file, then start again.") from error
         except SaltUnusable as error:

@@ -66,25 +66,26 @@ class QueueWorker:
         try:
             while await self._is_overtaken():
                 pass
-            self._meter.state = QueueState.STOPPED
+            self._teller.stopped()
         except asyncio.CancelledError:
-            self._meter.state = QueueState.STOPPED
+            self._teller.stopped()
             raise
         except BaseExceptionGroup as group_error:
-            self._meter.state = QueueState.FAILED
             stopped = group_error.subgroup(QueueStopped)
+            self._teller.failed(stopped.exceptions[0] if stopped else group_error.exceptions[0])
             if stopped is not None:
                 raise stopped.exceptions[0] from None
             raise
-        except QueueStopped:
-            self._meter.state = QueueState.FAILED
+        except QueueStopped as stop:
+            self._teller.failed(stop)
             raise
 
     async def _is_overtaken(self) -> bool:
         """Harvest to the end; True where another harvester has the queue, which is then opened anew."""
-        self._meter.state = QueueState.RECOVERING
+        self._teller.stands(QueueState.RECOVERING)
         opened = await open_store(self._store, self._teller, self._clock)
         cursor = self._stand(opened)
+        self._teller.stands(QueueState.HARVESTING)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._fetch_loop.run(cursor, opened.standing.next_seq))

@@ -12,20 +12,21 @@ SELECT
 FROM (SELECT queue_key, max(retrieved_at) AS newest FROM bronze_ingest_checkpoints GROUP BY queue_key);
 
 -- title: Every page leads to the next, without a gap
--- verdict: red when checked = 0 or age_seconds > 3600 or broken > 0
+-- verdict: red when checked = 0 or age_seconds > 3600 or broken > 0; amber when moved > 0
 SELECT
     count() AS checked,
-    countIf(before_seq != 0 AND (seq != before_seq + 1 OR last_cursor_id != before_next)) AS broken,
+    countIf(before_seq != 0 AND (seq != before_seq + if(status = 'moved', 0, 1) OR last_cursor_id != before_next)) AS broken,
+    countIf(status = 'moved') AS moved,
     dateDiff('second', max(retrieved_at), now64(3, 'UTC')) AS age_seconds
 FROM
 (
     SELECT
-        seq, last_cursor_id, retrieved_at,
+        seq, last_cursor_id, retrieved_at, status,
         lagInFrame(seq) OVER w AS before_seq,
         lagInFrame(next_cursor_id) OVER w AS before_next
     FROM bronze_ingest_checkpoints
     WHERE status != 'caught_up' AND retrieved_at > now64(3, 'UTC') - INTERVAL 1 DAY
-    WINDOW w AS (PARTITION BY queue_key ORDER BY seq ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
+    WINDOW w AS (PARTITION BY queue_key ORDER BY seq, retrieved_at ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
 );
 
 -- title: Every page stands once
