@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -20,6 +20,7 @@ from harvester.backoff import Backoff
 from harvester.clock import Clock, SystemClock
 from harvester.events import Event, EventLog, Level
 from harvester.feeds.base import Feed
+from harvester.feeds.currency_exchange import Fill
 from harvester.feeds.registry import make_feed
 from harvester.model import Queue, RequestRecord
 from harvester.offload import ThreadOffload
@@ -60,17 +61,22 @@ class Supervisor:
         queues: Iterable[Queue],
         *,
         goal: Goal = Goal(),
+        fills: Mapping[Queue, Fill] | None = None,
         events: EventLog | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
         transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
         crash_point: CrashPoint = no_crash,
     ) -> None:
-        """`transport` makes what requests travel on, on the event loop's thread; the default is the network."""
+        """`transport` makes what requests travel on, on the event loop's thread; the default is the network.
+
+        `fills`: which hours the queues of the currency exchange are to bring, where the operator said it.
+        """
         self._settings = settings
         self._engine = engine
         self._queues = tuple(queues)
         self._goal = goal
+        self._fills = dict(fills or {})
         self.events = events or EventLog()
         self._clock = clock or SystemClock()
         self._random = random or Random()
@@ -195,11 +201,13 @@ class Supervisor:
 
     async def _harvest(self, queue: Queue, access: ApiAccess) -> None:
         settings = self._settings
-        feed: Feed = make_feed(queue.feed, settings)
+        feed: Feed = make_feed(queue.feed, settings, self._fills.get(queue))
         store = ClickHouseQueueStore(
             self._engine,
             queue,
-            lambda handle, crash_point: make_layers(queue, handle, settings.leagues, crash_point),
+            lambda handle, crash_point: make_layers(
+                queue, handle, settings.leagues, crash_point, names_file=settings.currency_names
+            ),
             Spool(settings.spool_dir, queue),
             CursorFile(settings.cursor_dir, queue),
             self._clock,

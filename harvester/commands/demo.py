@@ -12,16 +12,21 @@ import platformdirs
 
 from harvester.clock import SystemClock
 from harvester.commands.hints import program
+from harvester.feeds.currency_exchange import DAY, start_of_hour
 from harvester.files import create_directory
 from harvester.settings import Settings, demo_settings
 from harvester.simulator.answers import Latency
 from harvester.simulator.api import SimulatedApi
+from harvester.simulator.exchange import CurrencyExchange
+from harvester.simulator.exchange_endpoint import ExchangeEndpoint
 from harvester.simulator.river import River
 from harvester.simulator.transport import SimulatorTransport
 from harvester.store.engine import holder_of
 
 DEMO_PAGES = 25
 """What a demo without a terminal harvests before it ends."""
+EXCHANGE_DAYS = 60
+"""How far back the simulated exchange keeps its hours; the harvest begins a day back."""
 _BASE_URL = "http://127.0.0.1:9"
 """Never connected to: the simulator answers in process."""
 _MARK = "poe-ledger-demo"
@@ -65,6 +70,10 @@ def demo_transport(settings: Settings, seed: int = 1) -> httpx.AsyncBaseTranspor
         for queue in settings.queues
         if queue.feed == "psapi"
     ]
+    oldest = start_of_hour(clock.now()) - EXCHANGE_DAYS * DAY
+    exchanges = [
+        CurrencyExchange(seed, queue.realm, oldest=oldest) for queue in settings.queues if queue.feed == "cxapi"
+    ]
     api = SimulatedApi(
         clock,
         rivers,
@@ -72,5 +81,6 @@ def demo_transport(settings: Settings, seed: int = 1) -> httpx.AsyncBaseTranspor
         client_secret=settings.client_secret(),
         latency=Latency(thinking=(0.15, 0.35)),
         seed=seed,
+        endpoints=[ExchangeEndpoint(exchanges)],
     )
     return SimulatorTransport(api)

@@ -56,6 +56,9 @@ class Feed(Protocol):
     def early_next_cursor(self, headers: Mapping[str, str]) -> str | None:
         """The next cursor as the headers name it, before the body has arrived; None where they do not."""
 
+    def shown(self, cursor: str) -> str:
+        """A cursor as people read it; an empty one is the start of the stream."""
+
     def first_cursor(self, now: float) -> str:
         """The cursor of a queue that has none yet."""
 

@@ -8,6 +8,7 @@ never changes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from harvester.feeds.base import EndOfStream, PageFound, Reading, Unreadable
@@ -22,6 +23,16 @@ HOUR = 3600
 DAY = 24 * HOUR
 PUBLISHED_AFTER = 5.0
 """Seconds after an hour's end at which it is asked for: it is there about a second after it, and clocks differ."""
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Which hours a queue is to bring, where the operator said it."""
+
+    start: int
+    """The hour that it begins with where it has no cursor yet, as a Unix time."""
+    down_to: int | None = None
+    """Of a history queue: the oldest hour."""
+
+
 FIRST_HOURS = {"pc": 1_722_024_000, "xbox": 1_722_024_000, "sony": 1_722_024_000, "poe2": 1_733_011_200}
 """Before these nothing was traded: 2024-07-26 20:00 UTC, and December 2024 for Path of Exile 2."""
 _LONGEST_CURSOR = 12
@@ -37,7 +48,9 @@ class CurrencyExchangeFeed:
     tries_of_rubbish = 5
     refusal_hint = "Check POE_CX_BASE_URL and the realm; asking on would get us banned."
 
-    def __init__(self, cx_base_url: str) -> None:
+    def __init__(self, cx_base_url: str, since: int | None = None) -> None:
+        """`since` is the hour that a queue without a cursor begins with, as a Unix time."""
+        self._since = since
         self._url = f"{cx_base_url.rstrip('/')}/currency-exchange"
 
     def request(self, queue: Queue, cursor: str) -> ApiRequest:
@@ -49,9 +62,13 @@ class CurrencyExchangeFeed:
         """None: hours are asked for one after the other."""
         return None
 
+    def shown(self, cursor: str) -> str:
+        """The hour, in UTC."""
+        return f"the hour {hour_text(cursor)} UTC" if is_hour(cursor) else "the oldest hour"
+
     def first_cursor(self, now: float) -> str:
-        """Where nothing is stored: the hour a day back."""
-        return str(start_of_hour(now) - DAY)
+        """Where nothing is stored: the hour that was wished for, else the one a day back."""
+        return str(start_of_hour(now) - DAY if self._since is None else self._since)
 
     def cursor_problem(self, cursor: str, now: float) -> str:
         """Why this cursor cannot be asked with; empty where it can."""
@@ -127,14 +144,9 @@ class CurrencyHistoryFeed(CurrencyExchangeFeed):
     name = HISTORY_FEED
 
     def __init__(self, cx_base_url: str, newest: int | None, down_to: int | None) -> None:
-        """`newest` is the first hour to fetch, `down_to` the last; both Unix times."""
-        super().__init__(cx_base_url)
-        self._newest = newest
+        """`newest` is the hour that a queue without a cursor begins with, `down_to` the last; both Unix times."""
+        super().__init__(cx_base_url, newest)
         self._down_to = down_to
-
-    def first_cursor(self, now: float) -> str:  # noqa: ARG002
-        """The hour before the first one that is stored."""
-        return str(self._newest) if self._newest is not None else ""
 
     def there_at(self, cursor: str) -> float | None:  # noqa: ARG002
         """None: all of it is past."""

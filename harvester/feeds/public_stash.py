@@ -38,6 +38,10 @@ class PublicStashFeed:
         value = headers.get("X-Next-Change-Id") or headers.get("x-next-change-id") or ""
         return value if is_cursor(value) else None
 
+    def shown(self, cursor: str) -> str:
+        """As it is."""
+        return cursor or "the start of the stream"
+
     def first_cursor(self, now: float) -> str:  # noqa: ARG002
         """None: the start of the stream, the oldest page that the API keeps."""
         return ""
