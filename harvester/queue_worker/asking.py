@@ -18,8 +18,14 @@ from harvester.model import Queue
 from harvester.queue_store import QueueStore
 from harvester.queue_worker.policy import QueueStopped, WorkerPolicy
 from harvester.queue_worker.telling import Teller
+from harvester.store.errors import StoreError
+from harvester.store.spool import DamagedPage
 
 REFUSALS_BEFORE_STOP = 3
+SAME_ANSWERS_BEFORE_BELIEF = 2
+"""Times that a doubtful page must come with the same bytes."""
+SAME_ANSWERS_BEFORE_TURNING_BACK = 3
+"""The same for a page whose next cursor lies before its own."""
 RUBBISH_BEFORE_GOING_ON = 10
 """Answers that are no page, each with other bytes, before the newest is set aside like one that came twice."""
 REFUSAL_BACKOFF = 30.0
@@ -48,6 +54,7 @@ class Asker:
         self._clock = clock
         self._teller = teller
         self._restriction_told = float("-inf")
+        self._turned_back = False
 
     async def next_reading(
         self, cursor: str, *, ahead: Callable[[], int], may_ask: Callable[[], Awaitable[None]]
@@ -57,7 +64,7 @@ class Asker:
         `may_ask` is awaited before each try; `ahead` says how many requests may run ahead of it.
         """
         tries, refusals, since = 0, 0, self._clock.now()
-        rejected, rubbish, same = "", 0, 1
+        rejected, same, rubbish = "", 0, 0
         while True:
             await may_ask()
             try:
@@ -75,21 +82,20 @@ class Asker:
             reading = await self._read(answer)
             checksum = hashlib.sha256(answer.body).hexdigest()
             same = same + 1 if checksum == rejected else 1
-            if isinstance(reading, PageFound) and reading.doubt and same == 1:
-                if rejected:
-                    self._teller.say(Level.WARNING, f"the answer for {self._feed.shown(cursor)} changed between two tries")
+            if isinstance(reading, PageFound) and (disbelief := await self._disbelief(reading, same)):
+                if rejected and same == 1:
+                    self._teller.say(
+                        Level.WARNING, f"the answer for {self._feed.shown(cursor)} changed between two tries"
+                    )
                 rejected = checksum
                 tries += 1
-                await self._teller.retry_pause(
-                    f"doubtful answer: {reading.doubt}",
-                    tries,
-                    since,
-                    meanwhile="the same answer again is believed",
-                )
+                doubt = reading.doubt or f"the stream comes to {reading.next_cursor} again"
+                await self._teller.retry_pause(f"doubtful answer: {doubt}", tries, since, meanwhile=disbelief)
                 continue
             if not isinstance(reading, Unreadable):
                 if isinstance(reading, PageFound) and reading.doubt:
-                    self._teller.say(Level.WARNING, f"twice the same answer: {reading.doubt}", "it is believed")
+                    self._teller.say(Level.WARNING, f"{same} times the same answer: {reading.doubt}", "it is believed")
+                    self._turned_back |= reading.turns_back
                 if tries:
                     self._teller.over()
                 return answer, reading
@@ -111,6 +117,22 @@ class Asker:
     def expects(self) -> str | None:
         """The cursor of the request that runs ahead; None where none is in flight."""
         return self._chain.expects
+
+    async def _disbelief(self, reading: PageFound, same: int) -> str:
+        """Why a page is not followed yet, though it came `same` times with the same bytes; empty where it is."""
+        wanted = SAME_ANSWERS_BEFORE_TURNING_BACK if reading.turns_back else SAME_ANSWERS_BEFORE_BELIEF
+        if reading.doubt and same < wanted:
+            return "the same answer again is believed"
+        # Forwards, too, a stream that has turned back may come to a page that is stored: then it runs in circles.
+        if (reading.turns_back or self._turned_back) and await self._is_known(reading.next_cursor):
+            return "that page is stored already: following it would double what is behind it"
+        return ""
+
+    async def _is_known(self, cursor: str) -> bool:
+        try:
+            return await self._store.knows(cursor)
+        except (StoreError, DamagedPage):
+            return True  # asked again with the page, when the store can tell
 
     async def _answer(self, cursor: str, ahead: int) -> Answer:
         """The answer for a cursor; a restriction that keeps it waiting meanwhile is told."""

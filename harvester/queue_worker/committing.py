@@ -11,10 +11,11 @@ from harvester.queue_store import QueueStore
 from harvester.queue_worker.hand_over import HandOver
 from harvester.queue_worker.policy import QueueStopped
 from harvester.queue_worker.telling import Side, Teller
+from harvester.snapshot import QueueState, RecentPage
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.public_stash_layers import PageCounts
 from harvester.store.spool import DamagedPage
-from harvester.telemetry import QueueMeter, QueueState
+from harvester.telemetry import QueueMeter
 
 GIVE_UP_AFTER_TRIES = 5
 """Tries of one page that the store refuses for a reason which waiting does not mend."""
@@ -78,14 +79,17 @@ class CommitLoop:
 
     def _count(self, seq: int, checkpoint: Checkpoint, counts: PageCounts, *, given_up: bool) -> None:
         meter, now = self._meter, self._clock.now()
-        meter.pages += not given_up
-        meter.stashes += counts.stashes
-        meter.items += counts.items
-        meter.set_aside += counts.set_aside
-        meter.page_bytes += counts.body_bytes
-        meter.cursor, meter.seq = checkpoint.last_cursor_id, seq
-        meter.last_progress_at = now
-        meter.commit_ms = (now - checkpoint.retrieved_at) * 1000
+        page = RecentPage(
+            seq=seq,
+            cursor=checkpoint.last_cursor_id,
+            stashes=counts.stashes,
+            items=counts.items,
+            page_bytes=counts.body_bytes,
+            commit_ms=(now - checkpoint.retrieved_at) * 1000,
+            at=now,
+            set_aside=counts.set_aside,
+        )
+        meter.committed(page, whole=not given_up)
         if meter.state is QueueState.CAUGHT_UP and not meter.caught_up:
             meter.state = QueueState.HARVESTING
         if counts.set_aside and not given_up:

@@ -17,8 +17,9 @@ from harvester.queue_worker.asking import Asker
 from harvester.queue_worker.hand_over import HandOver
 from harvester.queue_worker.policy import WorkerPolicy
 from harvester.queue_worker.telling import Side, Teller
+from harvester.snapshot import QueueState
 from harvester.store.errors import StoreError
-from harvester.telemetry import QueueMeter, QueueState
+from harvester.telemetry import QueueMeter
 
 CONFIRM_EVERY_SECONDS = 10.0
 """At the end of the stream a checkpoint is written this often at most."""

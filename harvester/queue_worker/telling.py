@@ -10,8 +10,9 @@ from harvester.clock import Clock
 from harvester.events import Event, EventLog, Level
 from harvester.model import Queue
 from harvester.queue_worker.policy import WorkerPolicy
+from harvester.snapshot import QueueState, Trouble
 from harvester.store.errors import StoreError
-from harvester.telemetry import QueueMeter, QueueState, Trouble
+from harvester.telemetry import QueueMeter
 
 STORE_BACKOFF_MAXIMUM = 60.0
 """Seconds at most between two tries to reach the store."""

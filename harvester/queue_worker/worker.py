@@ -19,7 +19,8 @@ from harvester.queue_worker.hand_over import HandOver
 from harvester.queue_worker.opening import open_store, tell_standing
 from harvester.queue_worker.policy import QueueStopped, WorkerPolicy
 from harvester.queue_worker.telling import Teller
-from harvester.telemetry import QueueMeter, QueueState
+from harvester.snapshot import QueueState
+from harvester.telemetry import QueueMeter
 
 
 class QueueWorker:
