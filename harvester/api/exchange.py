@@ -166,8 +166,9 @@ class Exchange:
         if announced.isascii() and announced.isdigit() and int(announced) != self._wire_bytes:
             words = f"the body has {self._wire_bytes:,} bytes of {int(announced):,} announced"
             raise await self._fail(NetworkFailure(words, status=self.status))
-        if self.status >= 300 and (error := self._spoken_error(response, body)) is not None:
-            raise await self._fail(error)
+        said = self._spoken_error(response, body) if self.status >= 300 else None
+        if said is not None:
+            raise await self._fail(said)
         self._finish(Outcome.OK)
         return body
 

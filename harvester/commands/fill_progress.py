@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harvester.commands.output import duration
-from harvester.telemetry import QueueSnapshot
+from harvester.snapshot import QueueSnapshot
 
 WORTH_SHOWING = 3
 """Hours behind from which on it is a fill, and not just the newest hour."""

@@ -1,13 +1,13 @@
 """`--since`: from which hour on the currency exchange is wanted, and what that means for what is stored already.
 
-A queue goes forward only. So a new store simply begins with that hour; where the wished hour lies before what is stored,
-a second queue walks back in time from there, and every hour is still fetched once.
+A queue goes forward only. So a new store simply begins with that hour; where the wished hour lies before what is
+stored, a second queue walks back in time from there, and every hour is still fetched once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from harvester.feeds.currency_exchange import FEED_NAME, FIRST_HOURS, HISTORY_FEED, HOUR, Fill, hour_text, is_hour
@@ -27,10 +27,10 @@ class SinceRefused(ValueError):  # noqa: N818
 class Plan:
     """What `--since` comes to."""
 
-    fills: dict[Queue, Fill]
-    more_queues: tuple[Queue, ...]
+    fills: dict[Queue, Fill] = field(default_factory=dict)
+    more_queues: tuple[Queue, ...] = ()
     """Queues beside those of the settings: they walk back in time."""
-    remarks: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def parse_since(text: str, now: float) -> int:
@@ -43,7 +43,7 @@ def parse_since(text: str, now: float) -> int:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise SinceRefused(
-            f"--since: {text!r} is no date. Wanted is a day such as 2026-11-01, or an hour such as 2026-11-01T13:00; UTC."
+            f"--since: {text!r} is no date. A day such as 2026-11-01, or an hour such as 2026-11-01T13:00, UTC."
         ) from None
     at = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     if at >= now:

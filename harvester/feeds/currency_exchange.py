@@ -23,6 +23,8 @@ HOUR = 3600
 DAY = 24 * HOUR
 PUBLISHED_AFTER = 5.0
 """Seconds after an hour's end at which it is asked for: it is there about a second after it, and clocks differ."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fill:
     """Which hours a queue is to bring, where the operator said it."""

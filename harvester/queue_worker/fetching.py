@@ -26,7 +26,7 @@ CONFIRM_EVERY_SECONDS = 10.0
 SLOW_DISK_SECONDS = 2.0
 """A page that takes so long to be safe is worth an event."""
 WAKING_SPREAD = 5.0
-"""Seconds over which the first look after a planned wake-up is spread by chance: many harvesters keep the same hours."""
+"""Seconds over which the first look after a planned wake-up is spread by chance: many keep the same hours."""
 OVERDUE_BACKOFF = Backoff(5.0, 600.0, 0.5)
 """Pauses while a page that should be there is not."""
 OVERDUE_TOLD_AFTER = 4

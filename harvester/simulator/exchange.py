@@ -11,14 +11,13 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from functools import cache
 from random import Random
 
 from harvester.simulator.goods import BASES
 from harvester.simulator.notes import CHAOS_VALUES, Market
-from harvester.store.currency_names import PATHS_BELOW, all_names
 
 HOUR = 3600
 PATHS_SINCE = 1_780_272_000
@@ -41,6 +40,40 @@ _IDLE = 0.25
 """Share of markets in which nothing is traded in an hour."""
 
 
+@dataclass(frozen=True, slots=True)
+class Good:
+    """Something that is exchanged."""
+
+    code: str
+    """Short code, as prices in notes name it."""
+    name: str
+    path: str
+    """How the game names it, and the exchange since 2026."""
+
+
+_PATHS = {
+    "chaos": ("Chaos Orb", "RerollRare"),
+    "divine": ("Divine Orb", "ModValues"),
+    "exalted": ("Exalted Orb", "AddModToRare"),
+    "mirror": ("Mirror of Kalandra", "Duplicate"),
+    "alch": ("Orb of Alchemy", "UpgradeToRare"),
+    "alt": ("Orb of Alteration", "RerollMagic"),
+    "fusing": ("Orb of Fusing", "RerollSocketLinks"),
+    "jewellers": ("Jeweller's Orb", "RerollSocketNumbers"),
+    "chrome": ("Chromatic Orb", "RerollSocketColours"),
+    "chisel": ("Cartographer's Chisel", "MapQuality"),
+    "gcp": ("Gemcutter's Prism", "GemQuality"),
+    "regal": ("Regal Orb", "UpgradeMagicToRare"),
+    "regret": ("Orb of Regret", "PassiveRefund"),
+    "scour": ("Orb of Scouring", "ConvertToNormal"),
+    "vaal": ("Vaal Orb", "Corrupt"),
+    "ancient-orb": ("Ancient Orb", "RerollUnique"),
+    "orb-of-horizons": ("Orb of Horizons", "RerollMapType"),
+}
+GOODS = tuple(Good(code, name, f"Metadata/Items/Currency/Currency{path}") for code, (name, path) in _PATHS.items())
+"""The currencies that price notes name: what the river and the exchange have in common."""
+
+
 class NotYet(StrEnum):
     """How the exchange says that an hour is not over."""
 
@@ -59,12 +92,15 @@ class CurrencyExchange:
         realm: str = "pc",
         *,
         oldest: int,
-        markets: int = 1450,
+        markets: int = 200,
+        goods: Sequence[Good] = GOODS,
         leagues: Sequence[str] | None = None,
         not_yet: NotYet = NotYet.NOT_FOUND,
         paths_since: int = PATHS_SINCE,
     ) -> None:
-        """`oldest` is the first hour that is kept, as a Unix time; `markets` the number of them in an hour."""
+        """`oldest` is the first hour that is kept, as a Unix time; `markets` their number in an hour, as far as the
+        `goods` go round; an hour of PC has 1,300 to 1,600.
+        """
         self.realm = realm
         self.oldest = oldest
         self.not_yet = not_yet
@@ -72,6 +108,7 @@ class CurrencyExchange:
         """How often each finished hour was handed out."""
         self._seed = seed
         self._market = Market(seed)
+        self._goods = {good.code: good for good in goods}
         self._paths_since = paths_since
         weighted = LEAGUES if leagues is None else tuple((name, 1) for name in leagues)
         total = sum(weight for _, weight in weighted)
@@ -108,7 +145,7 @@ class CurrencyExchange:
     def _worth(self, code: str, league: str) -> float:
         if code in CHAOS_VALUES:
             return self._market.chaos_value(code, league)
-        known = _WORTH_BY_NAME.get(_goods()[code][0])
+        known = _WORTH_BY_NAME.get(self._goods[code].name)
         if known is None:
             known = math.exp(Random(f"worth {self._seed} {code}").uniform(math.log(0.02), math.log(400)))
         return known * self._market.mood(league)
@@ -116,7 +153,7 @@ class CurrencyExchange:
     def _pairs_of(self, league: str, count: int) -> list[tuple[str, str]]:
         """Which currencies are exchanged for which: against chaos first, then against divine, then the rest."""
         dice = Random(f"pairs {self._seed} {self.realm} {league}")
-        others = [code for code in _goods() if code not in ("chaos", "divine")]
+        others = [code for code in self._goods if code not in ("chaos", "divine")]
         common = [code for code in others if code in CHAOS_VALUES]
         rest = [code for code in others if code not in CHAOS_VALUES]
         dice.shuffle(rest)
@@ -127,7 +164,7 @@ class CurrencyExchange:
         return [(a, b) if dice.random() < 0.5 or a == "chaos" == b else (b, a) for a, b in dict.fromkeys(chosen)]
 
     def _traded(self, dice: Random, hour: int, league: str, a: str, b: str, *, paths: bool) -> dict[str, object]:
-        key_a, key_b = (_goods()[a][1], _goods()[b][1]) if paths else (a, b)
+        key_a, key_b = (self._goods[a].path, self._goods[b].path) if paths else (a, b)
         a_for_b = Fraction(self.worth(b, league, hour) / self.worth(a, league, hour)).limit_denominator(60)
         middle = a_for_b or Fraction(1, 60)
         volume = low = high = (0, 0)
@@ -150,16 +187,6 @@ class CurrencyExchange:
         ):
             market[name] = {key_a: of_a, key_b: of_b}
         return market
-
-
-@cache
-def _goods() -> dict[str, tuple[str, str]]:
-    """Short code → readable name and path, of everything that is exchanged."""
-    goods: dict[str, tuple[str, str]] = {}
-    for key, (code, name) in all_names().items():
-        if key.startswith(PATHS_BELOW):
-            goods.setdefault(code, (name, key))
-    return goods
 
 
 def _nothing(following: int) -> bytes:
