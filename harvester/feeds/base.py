@@ -73,6 +73,12 @@ class Feed(Protocol):
     def is_done(self, cursor: str) -> bool:
         """Whether a feed that has an end has reached it with this cursor."""
 
+    def beyond(self, cursor: str, now: float) -> str:
+        """The cursor behind this one, where its page must be there too by now; empty where that cannot be said.
+
+        If that page is there and this one is not, this one will never be.
+        """
+
     def behind_hours(self, cursor: str, now: float) -> int | None:
         """Whole hours that are published and not yet fetched; None where the head of the stream is unknown."""
 

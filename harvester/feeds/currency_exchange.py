@@ -88,6 +88,10 @@ class CurrencyExchangeFeed:
         """Never: there is always another hour."""
         return False
 
+    def beyond(self, cursor: str, now: float) -> str:
+        """The hour after this one, where it is over too."""
+        return self._following(cursor) if (self.behind_hours(cursor, now) or 0) > 1 else ""
+
     def behind_hours(self, cursor: str, now: float) -> int | None:
         """Hours that are over and not yet fetched."""
         return max(0, (start_of_hour(now) - int(cursor)) // HOUR) if is_hour(cursor) else None
@@ -153,6 +157,10 @@ class CurrencyHistoryFeed(CurrencyExchangeFeed):
     def there_at(self, cursor: str) -> float | None:  # noqa: ARG002
         """None: all of it is past."""
         return None
+
+    def beyond(self, cursor: str, now: float) -> str:  # noqa: ARG002
+        """Nothing: an hour that is missing is passed over at once."""
+        return ""
 
     def is_done(self, cursor: str) -> bool:
         """Whether the hour lies before what is wanted."""

@@ -7,7 +7,7 @@ condemn the hour: it is marked, and set aside when the hour is stored.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import msgspec
@@ -54,12 +54,12 @@ class HourScan:
 class _Market(msgspec.Struct):
     league: str
     market_id: str = ""
-    market_pair: list[str] = field(default_factory=list)
-    volume_traded: _Counts = field(default_factory=dict)
-    lowest_stock: _Counts = field(default_factory=dict)
-    highest_stock: _Counts = field(default_factory=dict)
-    lowest_ratio: _Counts = field(default_factory=dict)
-    highest_ratio: _Counts = field(default_factory=dict)
+    market_pair: list[str] = msgspec.field(default_factory=list)
+    volume_traded: _Counts = msgspec.field(default_factory=dict)
+    lowest_stock: _Counts = msgspec.field(default_factory=dict)
+    highest_stock: _Counts = msgspec.field(default_factory=dict)
+    lowest_ratio: _Counts = msgspec.field(default_factory=dict)
+    highest_ratio: _Counts = msgspec.field(default_factory=dict)
 
 
 class _Hour(msgspec.Struct):

@@ -58,6 +58,10 @@ class PublicStashFeed:
         """Never."""
         return False
 
+    def beyond(self, cursor: str, now: float) -> str:  # noqa: ARG002
+        """Nothing can be said."""
+        return ""
+
     def behind_hours(self, cursor: str, now: float) -> int | None:  # noqa: ARG002
         """Unknown: the head of the stream is told by an undocumented endpoint only."""
         return None

@@ -101,6 +101,8 @@ class FetchLoop:
                     if reading.final:
                         await self._finish(reading.final)
                         break
+                    if await self._passed_over(answer):
+                        continue
                     if await self._end_reached(answer.http_status, answer.response_ms):
                         break
                     continue
@@ -214,6 +216,24 @@ class FetchLoop:
             late = f"{self._feed.shown(self._cursor)} should be there since {now - there_at:,.0f} s and is not"
             self._teller.say(Level.WARNING, late, f"look {self._overdue + 1} in {pause:.0f} s")
         return pause
+
+    async def _passed_over(self, answer: Answer) -> bool:
+        """Go on behind a page that has been missing for long, where the one after it is there."""
+        beyond = self._feed.beyond(self._cursor, self._clock.now())
+        if not beyond or self._overdue < OVERDUE_TOLD_AFTER:
+            return False
+        _, reading = await self._asker.next_reading(beyond, ahead=lambda: 0, may_ask=self._wait_for_leave)
+        if not isinstance(reading, PageFound):
+            return False
+        self._teller.say(
+            Level.WARNING,
+            f"{self._feed.shown(self._cursor)} is missing, but {self._feed.shown(beyond)} is there",
+            "it is left out",
+        )
+        self._overdue = 0
+        await self._spool(answer, PageFound(beyond))
+        self._asked += 1
+        return True
 
     async def _finish(self, why: str) -> None:
         """The stream has come to its end for good."""
