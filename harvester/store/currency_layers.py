@@ -64,8 +64,8 @@ class CurrencyExchangeLayers:
         Raises:
             StoreError: the store failed; call again with `repeating` when it is back.
         """
-        body, remark = self._bronze(spooled, repeating=repeating)
-        counts = self._derive(spooled, body, repeating=repeating)
+        body, scan, remark = self._bronze(spooled, repeating=repeating)
+        counts = self._derive(spooled, body, scan, repeating=repeating)
         return replace(counts, body_bytes=len(spooled.page.body), remark=remark)
 
     def derive_anew(self, spooled: SpooledPage) -> PageCounts | None:
@@ -77,7 +77,7 @@ class CurrencyExchangeLayers:
             StoreError: the store failed; call again when it is back.
         """
         body = self._stored_body(spooled)
-        return None if body is None else self._derive(spooled, body, repeating=True)
+        return None if body is None else self._derive(spooled, body, scan_hour(body), repeating=True)
 
     def withdraw(self, seq: int) -> None:
         """Take back what was derived of an hour that is given up."""
@@ -88,16 +88,18 @@ class CurrencyExchangeLayers:
             settings={"mutations_sync": 1},
         )
 
-    def _bronze(self, spooled: SpooledPage, *, repeating: bool) -> tuple[bytes, str]:
-        """The body as bronze holds it, and a remark where that is not what came."""
+    def _bronze(self, spooled: SpooledPage, *, repeating: bool) -> tuple[bytes, HourScan, str]:
+        """The body as bronze holds it, what is in it, and a remark where that is not what came."""
         page, body = spooled.page, spooled.page.body
         scan = scan_hour(body)
         if self._leagues:
             body = keep_markets_of(body, scan, self._leagues)
             scan = scan_hour(body)
         if repeating and (stored := self._stored_body(spooled)) is not None:
-            changed = stored != body
-            return stored, f"the hour {hour_text(page.change_id)} came with other bytes than are stored" * changed
+            if stored == body:
+                return body, scan, ""
+            remark = f"the hour {hour_text(page.change_id)} UTC came with other bytes than are stored"
+            return stored, scan_hour(stored), remark
         self._crash_point("bronze")
         row = (
             self._queue.realm,
@@ -114,10 +116,9 @@ class CurrencyExchangeLayers:
             body,
         )
         self._handle.insert("raw_currency_exchange_hours", _BRONZE_COLUMNS, [row])
-        return body, ""
+        return body, scan, ""
 
-    def _derive(self, spooled: SpooledPage, body: bytes, *, repeating: bool) -> PageCounts:
-        scan = scan_hour(body)
+    def _derive(self, spooled: SpooledPage, body: bytes, scan: HourScan, *, repeating: bool) -> PageCounts:
         set_aside = {market.position for market in scan.rejected}
         if set_aside:
             self._set_aside(spooled, body, scan.rejected)

@@ -74,7 +74,9 @@ class Year(CurrencyExchange):
         return b'{"next_change_id":%d,%b' % (hour + HOUR, self._week[hour // HOUR % _WEEK])
 
 
-def prove(directory: Path, seed: int, hours: int, kills: int, markets: int) -> tuple[Figures, list[str]]:
+def prove(
+    directory: Path, seed: int, hours: int, kills: int, markets: int, seconds: float
+) -> tuple[Figures, list[str]]:
     """The whole proof in a fresh `directory`: figures, and what is wrong in words."""
     figures = Figures(seed)
     clock = SystemClock()
@@ -85,28 +87,42 @@ def prove(directory: Path, seed: int, hours: int, kills: int, markets: int) -> t
     river = River(seed, "pc", clock.now(), pages=1)
     with HttpFront(SimulatedApi(clock, river, endpoints=[endpoint])) as front:
         dice = Random(f"kills {seed}")
+        ends = time.monotonic() + seconds
+        kill_at = sorted((since + round(dice.uniform(0, hours)) * HOUR for _ in range(kills)), reverse=True)
         command = [sys.executable, *_COMMAND, "--since", datetime.fromtimestamp(since, UTC).isoformat(), "--once"]
         while True:
-            last_one = figures.kills == kills
             began = time.monotonic()
             with (directory / "said.txt").open("ab") as said:
                 child = subprocess.Popen(
                     command, cwd=_ROOT, env=_environ(directory, front.url), stdout=said, stderr=said
                 )
-                try:
-                    child.wait(None if last_one else dice.uniform(2.0, 2.0 + hours / kills / 25))
-                except subprocess.TimeoutExpired:
-                    child.send_signal(signal.SIGKILL)
-                    child.wait()
-                    figures.kills += 1
+                while child.poll() is None and time.monotonic() < ends:
+                    time.sleep(0.2)
+                    if kill_at and _reached(directory) >= kill_at[-1]:
+                        time.sleep(dice.uniform(0.0, 2.0))
+                        child.kill()
+                        kill_at.pop()
+                        figures.kills += 1
+                        break
+                if time.monotonic() >= ends:
+                    child.terminate()
+                child.wait()
             figures.seconds += time.monotonic() - began
-            if child.returncode == 0:
+            if child.returncode == 0 or time.monotonic() >= ends:
                 break
             if child.returncode != -signal.SIGKILL:
                 return figures, [f"the harvest ended by itself with {child.returncode}, see {directory / 'said.txt'}"]
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         figures.cpu_seconds = usage.ru_utime + usage.ru_stime
         return figures, judge(directory, year, since, figures)
+
+
+def _reached(directory: Path) -> int:
+    """The hour that the cursor file names."""
+    try:
+        return int(json.loads((directory / "cursors" / "cxapi_pc.json").read_bytes())["cursor"])
+    except FileNotFoundError:
+        return 0
 
 
 def judge(directory: Path, year: Year, since: int, figures: Figures) -> list[str]:
@@ -186,12 +202,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10, help="at random instants")
     parser.add_argument("--markets", type=int, default=1450, help="in an hour")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="end there, and judge what is stored")
     parser.add_argument("--directory", type=Path, help="a fresh directory, kept; else a temporary one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="exchange-year-") as temporary:
         directory = (options.directory or Path(temporary)).absolute()
         directory.mkdir(parents=True, exist_ok=True)
-        figures, wrong = prove(directory, options.seed, options.hours, options.kills, options.markets)
+        figures, wrong = prove(directory, options.seed, options.hours, options.kills, options.markets, options.seconds)
     print(json.dumps(asdict(figures)))
     for text in wrong[:50]:
         print(text, file=sys.stderr)
