@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -113,7 +114,7 @@ def test_an_hour_that_is_late_is_looked_for_in_growing_pauses_and_told() -> None
     played.run(seconds=2 * HOUR - 300, beside=watch)
     assert hours(played) == [NOW]
     asked = [record.requested_at for record in played.records][1:]
-    pauses = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
     assert len(asked) <= 10
     assert pauses[-1] > 20 * pauses[0]
     assert f"the hour {hour_text(NOW)} UTC should be there since" in played.said()
@@ -153,7 +154,7 @@ def test_a_refusal_by_the_api_is_no_end_of_the_stream_and_is_not_looped_on() -> 
     assert "POE_CX_BASE_URL" in stop.value.todo
     assert [record.outcome for record in played.records] == [Outcome.REFUSED] * 3
     asked = [record.requested_at for record in played.records]
-    assert min(later - earlier for earlier, later in zip(asked, asked[1:], strict=False)) >= 30
+    assert min(later - earlier for earlier, later in itertools.pairwise(asked)) >= 30
     assert not played.meter.caught_up
 
 
@@ -173,7 +174,7 @@ def test_html_is_waited_out_and_costs_no_hour(status: int) -> None:
     played.run()
     assert hours(played)[:24] == list(range(NOW - DAY, NOW, HOUR))
     asked = [record.requested_at for record in played.records][1:14]
-    pauses = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
     assert pauses[-1] > 5 * pauses[0]
     assert ("no page" if status == 200 else "edge") in played.said()
 

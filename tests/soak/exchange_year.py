@@ -75,7 +75,7 @@ class Year(CurrencyExchange):
 
 
 def prove(
-    directory: Path, seed: int, hours: int, kills: int, markets: int, seconds: float
+    directory: Path, seed: int, hours: int, kills: int, markets: int, seconds: float, kill_within: int = 0
 ) -> tuple[Figures, list[str]]:
     """The whole proof in a fresh `directory`: figures, and what is wrong in words."""
     figures = Figures(seed)
@@ -88,7 +88,9 @@ def prove(
     with HttpFront(SimulatedApi(clock, river, endpoints=[endpoint])) as front:
         dice = Random(f"kills {seed}")
         ends = time.monotonic() + seconds
-        kill_at = sorted((since + round(dice.uniform(0, hours)) * HOUR for _ in range(kills)), reverse=True)
+        kill_at = sorted(
+            (since + round(dice.uniform(0, kill_within or hours)) * HOUR for _ in range(kills)), reverse=True
+        )
         command = [sys.executable, *_COMMAND, "--since", datetime.fromtimestamp(since, UTC).isoformat(), "--once"]
         while True:
             began = time.monotonic()
@@ -203,12 +205,15 @@ def main() -> int:
     parser.add_argument("--markets", type=int, default=1450, help="in an hour")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="end there, and judge what is stored")
+    parser.add_argument("--kill-within", type=int, default=0, help="kill among the first so many hours; 0: among all")
     parser.add_argument("--directory", type=Path, help="a fresh directory, kept; else a temporary one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="exchange-year-") as temporary:
         directory = (options.directory or Path(temporary)).absolute()
         directory.mkdir(parents=True, exist_ok=True)
-        figures, wrong = prove(directory, options.seed, options.hours, options.kills, options.markets, options.seconds)
+        figures, wrong = prove(
+            directory, options.seed, options.hours, options.kills, options.markets, options.seconds, options.kill_within
+        )
     print(json.dumps(asdict(figures)))
     for text in wrong[:50]:
         print(text, file=sys.stderr)
