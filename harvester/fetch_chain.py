@@ -104,7 +104,9 @@ class FetchChain:
 
     async def _fetch(self, cursor: str, early: asyncio.Future[str | None]) -> Answer:
         try:
-            async with self._api.exchange(self._feed.request(self._queue, cursor)) as exchange:
+            request = self._feed.request(self._queue, cursor)
+            accepted = self._feed.accept_statuses
+            async with self._api.exchange(request, accept_statuses=accepted, change_id=cursor) as exchange:
                 following = self._feed.early_next_cursor(exchange.headers)
                 if following is not None and goes_back(cursor, following):
                     following = None

@@ -49,7 +49,7 @@ class Outcome(StrEnum):
     """How a request ended, as recorded in `bronze_requests.outcome`."""
 
     OK = "ok"
-    """An answer with status below 400, its body read to the end."""
+    """An answer with status below 400, or with one that its feed expects, its body read to the end."""
     REFUSED = "refused"
     """A 4xx other than 429."""
     RATE_LIMITED = "rate_limited"

@@ -184,6 +184,11 @@ class SettingFields(BaseModel):
         default_shown="all leagues",
         meaning="Keep only these leagues, spelled as the game spells them. Filtered on arrival.",
     )
+    currency_names: shapes.OptionalFileName = _setting(
+        "POE_CURRENCY_NAMES",
+        default=None,
+        meaning="A file of your own with names of currencies, in the form of schema/currency_names.tsv; its rows win.",
+    )
     market_poll_interval: shapes.Seconds = _setting(
         "POE_MARKET_POLL_INTERVAL",
         default="10s",
@@ -223,6 +228,11 @@ class SettingFields(BaseModel):
         "POE_SILVER_RETENTION_DAYS",
         default="90",
         meaning="Days to keep the derived history; 0 keeps it for ever.",
+    )
+    cx_retention_days: shapes.Days = _setting(
+        "POE_CX_RETENTION_DAYS",
+        default="0",
+        meaning="Days to keep the markets of the currency exchange, counted from their hour; 0 keeps them for ever.",
     )
     account_names: AccountNames = _setting(
         "POE_ACCOUNT_NAMES",

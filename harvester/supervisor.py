@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -20,6 +20,7 @@ from harvester.backoff import Backoff
 from harvester.clock import Clock, SystemClock
 from harvester.events import Event, EventLog, Level
 from harvester.feeds.base import Feed
+from harvester.feeds.currency_exchange import Fill
 from harvester.feeds.registry import make_feed
 from harvester.model import Queue, RequestRecord
 from harvester.observation import observing
@@ -63,6 +64,7 @@ class Supervisor:
         queues: Iterable[Queue],
         *,
         goal: Goal = Goal(),
+        fills: Mapping[Queue, Fill] | None = None,
         events: EventLog | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
@@ -72,12 +74,14 @@ class Supervisor:
     ) -> None:
         """`transport` makes what requests travel on, on the event loop's thread; the default is the network.
 
-        `demo` is told to whoever watches.
+        `fills`: which hours the queues of the currency exchange are to bring, where the operator said it. `demo` is
+        told to whoever watches.
         """
         self._settings = settings
         self._engine = engine
         self._queues = tuple(queues)
         self._goal = goal
+        self._fills = dict(fills or {})
         self.events = events or EventLog()
         self._clock = clock or SystemClock()
         self._random = random or Random()
@@ -205,7 +209,7 @@ class Supervisor:
 
     async def _harvest(self, queue: Queue, access: ApiAccess) -> None:
         settings = self._settings
-        feed: Feed = make_feed(queue.feed, settings)
+        feed: Feed = make_feed(queue.feed, settings, self._fills.get(queue))
 
         def warn(text: str) -> None:
             self.events.add(Event(self._clock.now(), Level.WARNING, queue.key, text))
@@ -213,7 +217,9 @@ class Supervisor:
         store = ClickHouseQueueStore(
             self._engine,
             queue,
-            lambda handle, crash_point: make_layers(queue, handle, settings.leagues, crash_point),
+            lambda handle, crash_point: make_layers(
+                queue, handle, settings.leagues, crash_point, names_file=settings.currency_names
+            ),
             Spool(settings.spool_dir, queue),
             CursorFile(settings.cursor_dir, queue),
             self._clock,

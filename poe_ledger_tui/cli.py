@@ -101,6 +101,12 @@ def harvest(
     league: Annotated[
         list[str] | None, typer.Option("--league", help="Keep only this league; may be repeated.")
     ] = None,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", metavar="DATE", help="Fill the hours of the currency exchange from this day on, 2026-11-01; UTC."
+        ),
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
 ) -> None:
     """Harvest the market into ClickHouse until it is told to stop (Ctrl-C)."""
@@ -114,7 +120,8 @@ def harvest(
 
     def run(settings: Settings, command: str) -> int:
         chosen = settings.with_overrides(feeds=feed, realms=realm, leagues=league)
-        options = HarvestOptions(goal=Goal(pages=pages, until_caught_up=once), json=json, command=command)
+        goal = Goal(pages=pages, until_caught_up=once)
+        options = HarvestOptions(goal=goal, since=since, json=json, command=command)
         if not mode.demo:
             return run_harvest(chosen, options, out=sys.stdout, err=sys.stderr)
         if not feed and SIMULATED_FEED not in chosen.feeds:

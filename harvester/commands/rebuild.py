@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from harvester.commands.exit_codes import DONE, FAILED, INTERRUPTED, MISUSED, SCHEMA_NOT_READY
 from harvester.commands.hints import HEADLESS, nothing_yet
-from harvester.commands.output import print_table, say
+from harvester.commands.output import duration, print_table, say
 from harvester.commands.signals import leaving_on_signals
 from harvester.commands.store_access import engine_of, say_store_error, unusable_spool
 from harvester.feeds.public_stash import FEED_NAME
@@ -194,7 +194,7 @@ class _Display:
             self._next_line = time.monotonic() + LINE_EVERY_SECONDS
             left = (progress.pages_total - progress.pages_done) / rate
             done = f"{progress.pages_done:,} of {progress.pages_total:,} pages"
-            say(self._err, f"{progress.realm}: {done}, {rate:.1f} pages/s, {_duration(left)} left")
+            say(self._err, f"{progress.realm}: {done}, {rate:.1f} pages/s, {duration(left)} left")
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -206,11 +206,3 @@ class _Display:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -91,6 +91,10 @@ class Asker:
             checksum = hashlib.sha256(answer.body).hexdigest()
             same = same + 1 if checksum == rejected else 1
             if isinstance(reading, PageFound) and (disbelief := await self._disbelief(reading, same)):
+                if rejected and same == 1:
+                    self._teller.say(
+                        Level.WARNING, f"the answer for {self._feed.shown(cursor)} changed between two tries"
+                    )
                 rejected = checksum
                 tries += 1
                 doubt = reading.doubt or f"the stream comes to {reading.next_cursor} again"
@@ -105,7 +109,7 @@ class Asker:
                 return answer, reading
             following = reading.next_cursor or answer.early_next_cursor
             rubbish += 1
-            hopeless = checksum == rejected or rubbish >= RUBBISH_BEFORE_GOING_ON
+            hopeless = same >= self._feed.tries_of_rubbish or rubbish >= RUBBISH_BEFORE_GOING_ON
             if hopeless and following is not None and following != cursor:
                 self._teller.over()
                 return answer, Unreadable(reading.reason, following)
@@ -196,7 +200,7 @@ class Asker:
         reading: list[Reading] = []
 
         def work() -> bytes:
-            reading.append(self._feed.read(answer.cursor, answer.body))
+            reading.append(self._feed.read(answer.cursor, answer.body, answer.http_status))
             return b""
 
         await self._store.beside(work)
@@ -205,7 +209,7 @@ class Asker:
     def _count_refusal(self, error: ApiError, refusals: int) -> int:
         if not isinstance(error, Refused):
             return 0
-        if error.status in (401, 403):
+        if error.status in (401, 403) and self._feed.needs_token:
             raise QueueStopped(
                 f"the API refuses us: {error}",
                 "Check that the OAuth client is active and holds the scope in POE_OAUTH_SCOPE.",
@@ -214,7 +218,7 @@ class Asker:
         if refusals + 1 >= REFUSALS_BEFORE_STOP:
             raise QueueStopped(
                 f"the API refused the same request {REFUSALS_BEFORE_STOP} times: {error}",
-                "Check the cursor and POE_STASH_API_PATH; more of this would get us banned.",
+                self._feed.refusal_hint,
             )
         return refusals + 1
 

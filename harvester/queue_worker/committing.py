@@ -102,6 +102,8 @@ class CommitLoop:
             self._teller.stands(QueueState.HARVESTING)
         if counts.set_aside and not given_up:
             self._teller.say(Level.WARNING, f"{counts.set_aside} records of page {seq} were set aside as dead letters")
+        if counts.remark:
+            self._teller.say(Level.WARNING, counts.remark, "what is stored stays")
         meter.measure_spool(self._store.spool_pages, self._store.spool_bytes)
 
 

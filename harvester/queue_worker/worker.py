@@ -42,6 +42,7 @@ class QueueWorker:
         spool_has_room: Callable[[], bool],
     ) -> None:
         """`spool_has_room` speaks for the spools of all queues together."""
+        self._feed = feed
         self._store = store
         self._clock = clock
         self._meter = meter
@@ -50,6 +51,7 @@ class QueueWorker:
         asker = Asker(queue, feed, api, store, policy, clock=clock, teller=self._teller)
         self._fetch_loop = FetchLoop(
             queue,
+            feed,
             asker,
             store,
             self._hand_over,
@@ -57,6 +59,7 @@ class QueueWorker:
             clock=clock,
             meter=meter,
             teller=self._teller,
+            random=random,
             spool_has_room=spool_has_room,
         )
         self._commit_loop = CommitLoop(store, self._hand_over, clock=clock, meter=meter, teller=self._teller)
@@ -108,13 +111,16 @@ class QueueWorker:
 
     def _stand(self, opened: Opened) -> str:
         """Begin where the store and the spool say; returns the cursor to ask for."""
-        cursor = tell_standing(opened, self._teller)
+        now = self._clock.now()
+        cursor = tell_standing(opened, self._feed, self._teller, now)
         self._hand_over.start_with(opened.standing.to_commit)
         meter, last = self._meter, opened.last
         if last:
             meter.last_progress_at = last.retrieved_at
             meter.cursor, meter.seq = last.last_cursor_id, last.seq
         meter.next_cursor = cursor
+        meter.wakes_at = self._feed.there_at(cursor)
+        meter.behind_hours = self._feed.behind_hours(cursor, now)
         meter.measure_spool(self._store.spool_pages, self._store.spool_bytes)
         return cursor
 

@@ -40,6 +40,16 @@ def last_page_checkpoint(handle: Handle, queue: Queue) -> Checkpoint | None:
     return _newest(handle, queue, "AND status != 'caught_up' ORDER BY seq DESC, retrieved_at DESC")
 
 
+def first_cursor(handle: Handle, queue: Queue) -> str | None:
+    """The cursor that the first committed page was asked with; None on a new store."""
+    rows = handle.rows(
+        "SELECT last_cursor_id FROM bronze_ingest_checkpoints"
+        " WHERE queue_key = {queue:String} AND status != 'caught_up' ORDER BY seq LIMIT 1",
+        {"queue": queue.key},
+    )
+    return str(rows[0][0]) if rows else None
+
+
 def last_checkpoint(handle: Handle, queue: Queue) -> Checkpoint | None:
     """The newest checkpoint, the end of the stream included; None on a new store."""
     return _newest(handle, queue, "ORDER BY seq DESC, retrieved_at DESC")
