@@ -29,7 +29,6 @@ from tests.store_bench import migrate
 
 QUEUE = Queue("cxapi", "pc")
 FIRST = PATHS_SINCE + 1000 * HOUR
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "currency-exchange"
 _SIDES = ("volume_traded", "lowest_stock", "highest_stock", "lowest_ratio", "highest_ratio")
 
 
@@ -109,10 +108,8 @@ def test_hours_are_stored_as_an_independent_reader_reads_them(hours: Hours) -> N
 
 
 @pytest.mark.shared
-def test_a_real_hour_is_stored_as_it_is_and_most_of_it_has_names(hours: Hours) -> None:
-    files = sorted(SHARED.glob("*.json"))
-    if not files:
-        pytest.skip(f"no real hours in {SHARED}")
+def test_a_real_hour_is_stored_as_it_is_and_most_of_it_has_names(hours: Hours, shared_data: Path) -> None:
+    files = sorted((shared_data / "currency-exchange").glob("*.json"))
     sync_names(hours.handle, all_names(), 1.0)
     body = files[0].read_bytes()
     hour = json.loads(body)["next_change_id"] - HOUR
@@ -176,9 +173,7 @@ def _broken(market: dict[str, Any], how: str) -> str:
     return json.dumps(market)
 
 
-@pytest.mark.parametrize(
-    "how", ["negative", "too large", "text", "no league", "one currency", "strangers", "infinite"]
-)
+@pytest.mark.parametrize("how", ["negative", "too large", "text", "no league", "one currency", "strangers", "infinite"])
 def test_a_bad_market_is_set_aside_alone(hours: Hours, how: str) -> None:
     markets = json.loads(simulated(markets=30).body(FIRST))["markets"]
     texts = [json.dumps(market) for market in markets]
