@@ -23,17 +23,21 @@ from harvester.feeds.base import Feed
 from harvester.feeds.currency_exchange import Fill
 from harvester.feeds.registry import make_feed
 from harvester.model import Queue, RequestRecord
+from harvester.observation import observing
 from harvester.offload import ThreadOffload
 from harvester.queue_store import ClickHouseQueueStore
 from harvester.queue_worker import QueueStopped, QueueWorker, WorkerPolicy
 from harvester.settings import Settings
 from harvester.snapshot import QueueState, Snapshot
+from harvester.snapshot_address import socket_directory
 from harvester.snapshot_builder import SnapshotBuilder, this_harvester
+from harvester.snapshot_server import serving
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine
 from harvester.store.layer_registry import make_layers
 from harvester.store.lease import Lease
+from harvester.store.name_guard import guard_for
 from harvester.store.spool import Spool
 from harvester.store.survey import unasked
 from harvester.telemetry_keeper import TelemetryKeeper
@@ -164,7 +168,11 @@ class Supervisor:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._main())
+            with (
+                serving(socket_directory(self._settings, self._engine), self.snapshot, self._warn),
+                observing(self._settings.metrics_address, self.snapshot, self._warn),
+            ):
+                asyncio.run(self._main())
         except BaseException as error:  # handed to whoever waits
             self._failure = error
         finally:
@@ -202,6 +210,10 @@ class Supervisor:
     async def _harvest(self, queue: Queue, access: ApiAccess) -> None:
         settings = self._settings
         feed: Feed = make_feed(queue.feed, settings, self._fills.get(queue))
+
+        def warn(text: str) -> None:
+            self.events.add(Event(self._clock.now(), Level.WARNING, queue.key, text))
+
         store = ClickHouseQueueStore(
             self._engine,
             queue,
@@ -213,7 +225,8 @@ class Supervisor:
             self._clock,
             spool_thread=ThreadOffload(f"spool {queue.key}"),
             store_thread=ThreadOffload(f"store {queue.key}"),
-            warn=lambda text: self.events.add(Event(self._clock.now(), Level.WARNING, queue.key, text)),
+            warn=warn,
+            names=guard_for(queue, settings.account_names, settings.cursor_dir, warn),
             crash_point=self._crash_point,
         )
         worker = QueueWorker(
@@ -266,6 +279,9 @@ class Supervisor:
     def _spool_has_room(self) -> bool:
         used = sum(meter.spool_bytes for meter in self._builder.meters.values())
         return used < self._settings.spool_max_bytes * SPOOL_ROOM_SHARE
+
+    def _warn(self, text: str) -> None:
+        self.events.add(Event(self._clock.now(), Level.WARNING, "", text))
 
     def _count(self, record: RequestRecord) -> None:
         self._builder.requests.count(record)
