@@ -112,6 +112,7 @@ def test_every_command_tells_a_misspelled_setting(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POE_CLICKHOUSE_URL", f"chdb://{tmp_path}/none")
     monkeypatch.setenv("POE_REALM", "pc")
+    monkeypatch.setenv("POE_FEEDS", "psapi")
 
     with pytest.raises(SystemExit):
         main(["--headless", *arguments])
@@ -301,7 +302,9 @@ WRONG = [
     (["migrate", "--status", "--apply"], "exclude each other"),
     (["sanity", "nonsense"], "nonsense"),
     (["--monitor"], "terminal app"),
-    (["harvest"], "POE_OAUTH_CLIENT_ID"),
+    (["harvest", "--feed", "psapi"], "POE_OAUTH_CLIENT_ID"),
+    (["harvest", "--feed", "cxapi", "--since", "soon"], "is no date"),
+    (["harvest", "--feed", "cxapi", "--since", "2999-01-01"], "in the future"),
 ]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from harvester.clock import SystemClock
 from harvester.commands.harvest import HarvestOptions, run_harvest
+from harvester.commands.market_harvester import run as market_harvester
 from harvester.commands.rebuild import run_rebuild
 from harvester.commands.sanity import run_sanity
 from harvester.commands.since import Plan, SinceRefused, parse_since, plan_since
@@ -29,7 +30,6 @@ from harvester.store.checkpoints import write_checkpoint
 from harvester.store.engine import Engine
 from harvester.store.spool import Spool
 from harvester.supervisor import Goal
-from tests.cli_bench import Home
 from tests.store_bench import migrate
 
 NOW = 1_790_000_000 // HOUR * HOUR + 120
@@ -105,28 +105,33 @@ def test_with_nothing_configured_the_exchange_is_harvested_and_history_is_filled
     assert json.loads(out.getvalue())["exchange"]["hours"] == len(served)
 
 
-def test_without_a_client_the_stash_feed_alone_is_a_wrong_configuration(tmp_path: Path) -> None:
-    done = Home(tmp_path, {"POE_FEEDS": "psapi"}).run("--headless", "harvest")
-    assert done.code == 2
-    assert "needs an OAuth client of your own" in done.err
-    assert list(tmp_path.glob("**/clickhouse")) == []
+def test_without_a_client_the_stash_feed_alone_is_a_wrong_configuration(empty_engine: Engine, tmp_path: Path) -> None:
+    market = Market(empty_engine, tmp_path)
+    market.settings = market.settings.with_overrides(feeds=["psapi"])
+    code, queues, said = market.harvest()
+    assert (code, queues) == (2, {})
+    assert "needs an OAuth client of your own" in said
+    assert market.api.truth.asked == []
 
 
-@pytest.mark.parametrize(
-    ("since", "words"),
-    [
-        ("yesterday", "is no date"),
-        ("2026-13-01", "is no date"),
-        ("2999-01-01", "lies in the future"),
-        ("2024-07-26T19:59", "no hour before 2024-07-26 20:00 UTC"),
-    ],
-)
-def test_a_since_that_cannot_be_is_wrong_usage(tmp_path: Path, since: str, words: str) -> None:
-    done = Home(tmp_path, {"POE_CX_BASE_URL": "http://127.0.0.1:9"}).run(
-        "--headless", "harvest", "--feed", "cxapi", "--since", since
-    )
-    assert done.code == 2
-    assert words in done.err
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "2026-08", ""])
+def test_a_since_that_cannot_be_read_says_what_is_wanted(text: str) -> None:
+    with pytest.raises(SinceRefused, match="such as 2026-11-01"):
+        parse_since(text, NOW)
+
+
+def test_market_harvester_fills_history_too_and_not_in_a_dry_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POE_CLICKHOUSE_URL", f"chdb://{tmp_path}/none")
+    arguments = ["--league", "Standard", "--realm", "poe2", "--since", "2999-01-01"]
+    err = StringIO()
+    assert market_harvester(arguments, StringIO(), err) == 2
+    assert "lies in the future" in err.getvalue()
+    with pytest.raises(SystemExit):
+        market_harvester([*arguments, "--dry-run"], StringIO(), err)
+    assert "does not go with --dry-run" in capsys.readouterr().err
 
 
 def test_since_is_read_as_a_day_an_hour_or_with_a_zone() -> None:
