@@ -195,7 +195,7 @@ class _Telling:
         }
 
     def _from_files(self, files: _Files) -> dict[str, Any]:
-        """The same where the store cannot be asked: the lag counts from the last page committed, or the next one planned."""
+        """The same where the store cannot be asked: the lag counts from the last page, or the next planned one."""
         lag = None
         if files.saved_at:
             planned = make_feed(files.queue_key.partition(":")[0], self.settings).there_at(files.cursor)
