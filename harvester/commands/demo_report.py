@@ -21,8 +21,8 @@ GROUP BY item, league, currency
 ORDER BY listings DESC, item
 LIMIT 5"""
 EXCHANGE_QUERY = """\
-SELECT league, currency_b AS currency, round(price, 2) AS chaos, lowest_price AS lowest, highest_price AS highest,
-       volume_b AS traded
+SELECT league, currency_b AS currency, round(price, 2) AS chaos, round(lowest_price, 2) AS lowest,
+       round(highest_price, 2) AS highest, volume_b AS traded
 FROM v_currency_latest
 WHERE code_a = 'chaos' AND price IS NOT NULL
 ORDER BY volume_a DESC
