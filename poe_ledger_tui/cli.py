@@ -127,7 +127,8 @@ def harvest(
         if not feed and SIMULATED_FEED not in chosen.feeds:
             chosen = chosen.with_overrides(feeds=[*chosen.feeds, SIMULATED_FEED])
         if not (once or pages or _on_a_terminal()):
-            options = replace(options, goal=Goal(pages=DEMO_PAGES))
+            # The exchange is caught up before, and would keep us an hour for its next page.
+            options = replace(options, goal=Goal(pages=DEMO_PAGES, until_caught_up=True))
         options = replace(options, leave_newest_migration=True, transport=lambda: demo_transport(chosen))
         code = run_harvest(chosen, options, out=sys.stdout, err=sys.stderr)
         if code in (DONE, INTERRUPTED) and not json:

@@ -21,6 +21,7 @@ from harvester.commands.hints import HEADLESS, nothing_yet
 from harvester.commands.output import print_table, printable, say
 from harvester.commands.store_access import engine_of
 from harvester.events import Event, moment
+from harvester.feeds.registry import make_feed
 from harvester.lag import lag_level
 from harvester.model import Queue
 from harvester.settings import Settings
@@ -206,10 +207,12 @@ class _Telling:
         }
 
     def _from_files(self, files: _Files, trouble: Trouble | None = None) -> dict[str, Any]:
-        """The same where the store cannot be asked: the lag is that of the last committed page."""
+        """The same where the store cannot be asked: the lag counts from the last page, or the next planned one."""
         lag = None
         if files.saved_at:
-            lag = max(0.0, self.now - datetime.fromisoformat(files.saved_at).timestamp())
+            planned = make_feed(files.queue_key.partition(":")[0], self.settings).there_at(files.cursor)
+            since = max(datetime.fromisoformat(files.saved_at).timestamp(), planned or 0.0)
+            lag = max(0.0, self.now - since)
         level = lag_level(lag, self.settings.lag_amber_seconds, self.settings.lag_red_seconds)
         return {
             "queue": files.queue_key,

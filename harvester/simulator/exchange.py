@@ -169,7 +169,11 @@ class CurrencyExchange:
         middle = a_for_b or Fraction(1, 60)
         volume = low = high = (0, 0)
         if dice.random() >= _IDLE:
-            lots = max(1, round(dice.lognormvariate(4, 2)))
+            # Dear things change hands less often, and nothing as much as the two that all others are priced in.
+            busy = 200.0 if {a, b} == {"chaos", "divine"} else 1.0
+            lots = max(
+                1, round(busy * dice.lognormvariate(7, 1.5) / (middle.denominator * self.worth(b, league, hour)))
+            )
             volume = middle.numerator * lots, middle.denominator * lots
             lowest, highest = middle * Fraction(97, 100), middle * Fraction(103, 100)
             low, high = (lowest.numerator, lowest.denominator), (highest.numerator, highest.denominator)

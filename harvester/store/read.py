@@ -19,10 +19,12 @@ _LAYERS = (
     "bronze_ingest_checkpoints",
     "bronze_dead_letters",
     "raw_public_stash_pages",
+    "raw_currency_exchange_hours",
     "silver_stashes",
     "silver_items",
     "silver_listings",
     "silver_stash_state",
+    "silver_currency_markets",
 )
 
 

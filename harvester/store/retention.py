@@ -8,21 +8,29 @@ from harvester.store.engine import Handle, quote_text
 
 _TIME_COLUMNS = {
     "raw_public_stash_pages": "fetched_at",
+    "raw_currency_exchange_hours": "fetched_at",
     "bronze_requests": "requested_at",
     "silver_stashes": "fetched_at",
     "silver_items": "fetched_at",
+    "silver_currency_markets": "hour",
 }
 HOMES_KEPT_DAYS = 30
 """How long after an item has left a stash it is remembered when it was first seen there."""
 _SILVER = ("silver_stashes", "silver_items")
+_CURRENCY = "silver_currency_markets"
 _TTL = re.compile(r"\bTTL toDateTime\((\w+)\) \+ toIntervalDay\((\d+)\)")
 
 
-def apply_retention(handle: Handle, *, raw_days: int, silver_days: int) -> list[str]:
-    """Set the TTL of each table to the days in force, 0 for ever; returns what was changed, in words."""
+def apply_retention(handle: Handle, *, raw_days: int, silver_days: int, cx_days: int | None = None) -> list[str]:
+    """Set the TTL of each table to the days in force, 0 for ever; returns what was changed, in words.
+
+    `cx_days` is for the markets of the currency exchange, counted from their hour; None leaves theirs alone.
+    """
     changed = []
     for table, column in _TIME_COLUMNS.items():
-        days = silver_days if table in _SILVER else raw_days
+        days = {_CURRENCY: cx_days, **dict.fromkeys(_SILVER, silver_days)}.get(table, raw_days)
+        if days is None:
+            continue
         definition = str(
             handle.value(
                 "SELECT create_table_query FROM system.tables"

@@ -14,10 +14,11 @@ SWEEP_HOMES_ABOVE_SHARE = 0.1
 class Upkeep:
     """Call `when_due` often, from one thread; it works rarely."""
 
-    def __init__(self, engine: Engine, raw_days: int, silver_days: int) -> None:
+    def __init__(self, engine: Engine, raw_days: int, silver_days: int, cx_days: int = 0) -> None:
         self._engine = engine
         self._raw_days = raw_days
         self._silver_days = silver_days
+        self._cx_days = cx_days
         self._handle: Handle | None = None
         self._retention_set = False
         self._next_sweep: float | None = None
@@ -33,7 +34,9 @@ class Upkeep:
             self._handle = self._engine.open()
         done: list[str] = []
         if not self._retention_set:
-            done += apply_retention(self._handle, raw_days=self._raw_days, silver_days=self._silver_days)
+            done += apply_retention(
+                self._handle, raw_days=self._raw_days, silver_days=self._silver_days, cx_days=self._cx_days
+            )
             self._retention_set = True
         if self._next_sweep is None:
             self._next_sweep = now + SWEEP_EVERY_SECONDS

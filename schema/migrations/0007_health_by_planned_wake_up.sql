@@ -44,3 +44,19 @@ SELECT
     progress.cursor AS cursor
 FROM progress
 LEFT JOIN latest ON latest.queue_key = progress.queue_key;
+
+CREATE OR REPLACE VIEW v_feeds_in_use AS
+SELECT feed, newest
+FROM
+(
+    SELECT feed, max(at) AS newest, max(newest) OVER () AS newest_of_all
+    FROM
+    (
+        SELECT splitByChar(':', queue_key)[1] AS feed, max(retrieved_at) AS at FROM bronze_ingest_checkpoints GROUP BY feed
+        UNION ALL
+        SELECT splitByChar(':', queue_key)[1] AS feed, max(taken_at) AS at FROM poe_ingest_status GROUP BY feed
+    )
+    WHERE feed != 'cxapi-history'
+    GROUP BY feed
+)
+WHERE newest > newest_of_all - INTERVAL 1 DAY;
