@@ -202,3 +202,24 @@ def test_an_event_says_since_when() -> None:
     assert event.line() == "psapi:pc: HTTP 503 (since 2026-01-01 00:00:00Z) — try 9 in 30 s"
     assert moment(Bench.START + 5, Bench.START + 10) == "00:00:05Z"
     assert "since" not in Event(Bench.START, Level.INFO, "", "now", since=Bench.START).line()
+
+
+def test_a_wait_whose_line_is_not_told_shows_in_the_snapshot() -> None:
+    late = answer(503, b"", ("Retry-After", "45"))
+    bench = Bench(pages=12, faults=ScriptedFaults([None, *(late if n % 2 else None for n in range(14))]))
+    seen = watched(bench)
+    told = {round(event.at) for event in events(bench, "HTTP 503")}
+    asked = [asked.at for asked in bench.api.truth.asked if asked.status == 503]
+    untold = [at for at in asked if not told & {round(at), round(at) + 1}]
+    assert untold
+    for at in untold:
+        shown = [trouble for elapsed, _, trouble in seen if at + 2 < Bench.START + elapsed < at + 44]
+        assert all(trouble is not None and trouble.next_try_at is not None for trouble in shown)
+
+
+def test_a_slow_disk_shows_while_it_is_slow() -> None:
+    bench = Bench(pages=6, put_seconds=lambda: 9.0)
+    seen = watched(bench)
+    shown = [trouble for _, _, trouble in seen if trouble and "the disk has been at a page" in trouble.what]
+    assert len(shown) > 20
+    assert bench.meter.trouble is None

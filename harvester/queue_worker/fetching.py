@@ -24,6 +24,7 @@ from harvester.telemetry import QueueMeter
 CONFIRM_EVERY_SECONDS = 10.0
 """At the end of the stream a checkpoint is written this often at most."""
 SPOOL_FULL_TODO = "Bring ClickHouse back; more room (POE_SPOOL_MAX_BYTES) only buys time."
+SLOW_DISK_TODO = "Move POE_SPOOL_DIR to a faster disk."
 SLOW_DISK_SECONDS = 2.0
 """A page that takes so long to be safe is worth an event."""
 WAKING_SPREAD = 5.0
@@ -159,7 +160,10 @@ class FetchLoop:
         while True:
             began = self._clock.monotonic()
             try:
-                await self._store.put(spooled)
+                async with self._teller.patiently(
+                    "slow disk", SLOW_DISK_SECONDS, "the disk has been at a page", "waiting for it", SLOW_DISK_TODO
+                ):
+                    await self._store.put(spooled)
                 break
             except OSError as error:
                 tries += 1
@@ -168,8 +172,7 @@ class FetchLoop:
         took = self._clock.monotonic() - began
         if took >= SLOW_DISK_SECONDS:
             what = f"the disk took {took:.0f} s to take a page"
-            todo = "Move POE_SPOOL_DIR to a faster disk."
-            self._teller.say_repeatedly("slow disk", Level.WARNING, what, "going on", todo, lasts=took)
+            self._teller.say_repeatedly("slow disk", Level.WARNING, what, "going on", SLOW_DISK_TODO, lasts=took)
         if tries:
             self._teller.over(Side.SPOOL)
 

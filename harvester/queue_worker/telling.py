@@ -51,7 +51,7 @@ class Teller:
         self._meter = meter
         self._events = events
         self._repeats = Repeats(clock)
-        self._troubles: dict[Side, tuple[Trouble, QueueState]] = {}
+        self._troubles: dict[str, tuple[Trouble, QueueState]] = {}
         self._told: set[Side] = set()
         self._state = meter.state
 
@@ -91,7 +91,7 @@ class Teller:
         self.say(level, what, f"{then}{more}", todo, since)
         return True
 
-    def hold(self, side: Side, state: QueueState, trouble: Trouble) -> None:
+    def hold(self, side: str, state: QueueState, trouble: Trouble) -> None:
         """Show what keeps the queue from moving, until it is `over`."""
         self._troubles.pop(side, None)
         self._troubles[side] = trouble, state
@@ -116,9 +116,11 @@ class Teller:
         """
         pause = max(at_least, (backoff or self._policy.backoff).seconds(tries, self._random))
         then = f"try {tries + 1} in {pause:.0f} s" + (f"; {meanwhile}" if meanwhile else "")
-        if self.say_repeatedly(side, Level.WARNING, what, then, todo, since=since, lasts=pause):
+        told = self.say_repeatedly(side, Level.WARNING, what, then, todo, since=since, lasts=pause)
+        if told:
             self._told.add(side)
-        if tries >= self._policy.show_trouble_after or state is not QueueState.RETRYING:
+        # A wait that no line tells of shows at least here.
+        if tries >= self._policy.show_trouble_after or state is not QueueState.RETRYING or not told:
             self.hold(side, state, Trouble(what, since, tries, self._clock.now() + pause, todo))
         await self._clock.sleep(pause)
 
@@ -165,18 +167,21 @@ class Teller:
 
     @asynccontextmanager
     async def patiently(self, key: str, after: float, what: str, then: str, todo: str = "") -> AsyncIterator[None]:
-        """While the block lasts, say so every `after` seconds: what takes long is no standstill."""
+        """While the block lasts longer than `after` seconds, say and show so: what takes long is no standstill."""
         watch = asyncio.create_task(self._watch(key, after, what, then, todo))
         try:
             yield
         finally:
             watch.cancel()
+            if self._troubles.pop(key, None) is not None:
+                self._show()
 
     async def _watch(self, key: str, after: float, what: str, then: str, todo: str) -> None:
         since = self._clock.now()
         while True:
             await self._clock.sleep(after)
             took = self._clock.now() - since
+            self.hold(key, self._state, Trouble(f"{what} for {took:.0f} s", since, 0, None, todo))
             self.say_repeatedly(key, Level.INFO, f"{what} for {took:.0f} s", then, todo, since=since, lasts=after)
 
     def _show(self) -> None:
