@@ -63,15 +63,17 @@ def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO, com
 def _rebuild(engine: Engine, settings: Settings, realms: list[str], *, json: bool, out: TextIO, err: TextIO) -> int:
     rebuild = SilverRebuild(engine, [realm for realm in realms if realm in FEED_REALMS[FEED_NAME]])
     exchange = CurrencyRebuildResult(RebuildEnd.NOTHING_TO_DO, 0, 0, 0)
-    with leaving_on_signals(lambda: say(err, "Stopping behind the page in hand …")) as leave, _Display(err) as display:
-        result = rebuild.run(
-            display.show,
-            lambda: leave.asked,
-            raw_days=settings.raw_retention_days,
-            silver_days=settings.silver_retention_days,
-        )
+    with leaving_on_signals(lambda: say(err, "Stopping behind the page in hand …")) as leave:
+        with _Display(err) as display:
+            result = rebuild.run(
+                display.show,
+                lambda: leave.asked,
+                raw_days=settings.raw_retention_days,
+                silver_days=settings.silver_retention_days,
+            )
         if result.end is not RebuildEnd.STOPPED:
-            exchange = CurrencyRebuild(engine, realms).run(display.show, lambda: leave.asked)
+            with _Display(err) as display:
+                exchange = CurrencyRebuild(engine, realms).run(display.show, lambda: leave.asked)
         if result.end is RebuildEnd.STOPPED and leave.exit_code == INTERRUPTED:
             rebuild.discard()
     if RebuildEnd.STOPPED in (result.end, exchange.end):

@@ -68,12 +68,12 @@ class CurrencyRebuild:
                     plain.run(f"DROP TABLE {_SHADOW} SYNC")
                     return CurrencyRebuildResult(RebuildEnd.STOPPED, done, markets, set_aside)
                 queue = spooled.page.queue
-                step = f"the hour {hour_text(spooled.page.change_id)}"
-                progress(RebuildProgress(queue.realm, step, done, len(pages)))
                 counts = CurrencyExchangeLayers(writer, queue, silver=_SHADOW).derive_anew(spooled)
                 if counts is not None:  # retention may have taken it meanwhile
                     markets += counts.items
                     set_aside += counts.set_aside
+                step = f"the hour {hour_text(spooled.page.change_id)}"
+                progress(RebuildProgress(queue.realm, step, done + 1, len(pages)))
             if _standing(plain) != standing:
                 plain.run(f"DROP TABLE {_SHADOW} SYNC")
                 raise RebuildRefused(
