@@ -1,0 +1,114 @@
+"""The library that kills a process before its k-th change of files: built from `file_operations.c`, put in front of
+the C library with LD_PRELOAD, told from Python when to begin.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+_SOURCE = Path(__file__).with_suffix("").with_name("file_operations.c")
+_DEEPBIND = 8
+_LETTERS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\.tmp[0-9a-z]+")
+
+
+class CannotPreload(Exception):  # noqa: N818
+    """There is no way to do it here; the message says why."""
+
+
+def build() -> Path:
+    """The built library; built once for each state of its source.
+
+    Raises:
+        CannotPreload: no Linux, no C compiler, or it fails.
+    """
+    if sys.platform != "linux":
+        raise CannotPreload("LD_PRELOAD is a matter of Linux")
+    compiler = shutil.which(os.environ.get("CC") or "cc")
+    if compiler is None:
+        raise CannotPreload("no C compiler (cc) is installed")
+    source = _SOURCE.read_bytes()
+    directory = Path(tempfile.gettempdir()) / f"poe-ledger-preload-{os.getuid()}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    library = directory / f"file_operations_{hashlib.sha256(source).hexdigest()[:16]}.so"
+    if not library.exists():
+        beside = library.with_suffix(f".{os.getpid()}")
+        done = subprocess.run(
+            [compiler, "-O1", "-shared", "-fPIC", "-o", str(beside), str(_SOURCE), "-ldl"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise CannotPreload(f"{compiler} fails: {done.stderr[-500:]}")
+        beside.replace(library)
+    return library
+
+
+def show_engine_to_preload() -> None:
+    """Let the embedded engine call the library: it is loaded so that it sees no preloaded one unless told otherwise.
+
+    For a process that does nothing else; before `chdb` is imported.
+    """
+
+    class Shallow(ctypes.CDLL):
+        def __init__(self, name: str | None, mode: int = ctypes.DEFAULT_MODE) -> None:
+            super().__init__(name, mode & ~_DEEPBIND)
+
+    ctypes.CDLL = Shallow  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A change of files that was about to be made; paths are relative to the folder that was watched."""
+
+    name: str
+    path: str
+    to: str = ""
+
+    @property
+    def label(self) -> str:
+        """The same in each run: without the names that are made up anew."""
+        return _LETTERS.sub("…", f"{self.name} {self.path} {self.to}").strip()
+
+
+class Watch:
+    """The library in this process, which must have been started with it."""
+
+    def __init__(self) -> None:
+        library = ctypes.CDLL(None)
+        self._arm, self._disarm = library.file_operations_arm, library.file_operations_disarm
+        self._arm.argtypes = [ctypes.c_char_p, ctypes.c_long, ctypes.c_int]
+        self._disarm.restype = ctypes.c_long
+
+    def begin(self, folder: Path, die_before: int, log: Path | None) -> None:
+        """Count what changes below `folder` from now on, and die before the change number `die_before`; 0: never."""
+        descriptor = -1 if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._arm(os.fsencode(folder.resolve()), die_before, descriptor)
+
+    def end(self) -> int:
+        """How many changes there were."""
+        return int(self._disarm())
+
+
+def read_log(log: Path, folder: Path) -> list[Operation]:
+    """What was written to `log` while `folder` was watched."""
+    root = str(folder.resolve())
+
+    def relative(path: str) -> str:
+        return "." if path.rstrip("/") == root else path.removeprefix(f"{root}/").rstrip("/")
+
+    operations = []
+    for line in log.read_text("utf-8", "replace").splitlines():
+        name, _, paths = line.partition(" ")
+        path, _, to = paths.partition("\t")
+        operations.append(Operation(name, relative(path), relative(to)))
+    return operations
