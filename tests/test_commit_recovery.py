@@ -290,6 +290,19 @@ def test_the_named_steps_are_all_there_are(rig: Rig) -> None:
     assert set(steps) == set(CRASH_POINTS)
 
 
+def test_every_table_of_a_commit_is_synced_at_each_insert(rig: Rig) -> None:
+    """What is synced in fact shows `tests/test_file_operations.py`, where a C compiler is."""
+    engines = dict(
+        rig.handle.rows(
+            "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase() AND name IN {tables:Array(String)}",
+            {"tables": list(TABLES)},
+        )
+    )
+    assert engines.keys() == set(TABLES)
+    for table, engine in engines.items():
+        assert "fsync_after_insert = 1, fsync_part_directory = 1" in engine, table
+
+
 # Recovery --------------------------------------------------------------------------------------------------------
 
 
