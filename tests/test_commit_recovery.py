@@ -294,7 +294,8 @@ def test_every_table_of_a_commit_is_synced_at_each_insert(rig: Rig) -> None:
     """What is synced in fact shows `tests/test_file_operations.py`, where a C compiler is."""
     engines = dict(
         rig.handle.rows(
-            "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase() AND name IN {tables:Array(String)}",
+            "SELECT name, engine_full FROM system.tables"
+            " WHERE database = currentDatabase() AND name IN {tables:Array(String)}",
             {"tables": list(TABLES)},
         )
     )

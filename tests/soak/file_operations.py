@@ -5,9 +5,9 @@
 
 One page goes from its answer through spool, bronze, silver and checkpoint to the cursor file. Before each change of a
 file on that way the process kills itself, in a run of its own; the next process recovers and harvests one page more.
-Then every row of every table and view must be what it is where nobody was killed. Each state that a kill has left is also recovered
-by a process that is killed before one of its own changes, by lot, and then by one that is not. Every durable file is
-enumerated alone as well, and the order of all syncs is checked, since a kill shows nothing of a power loss.
+Then every row of every table and view must be what it is where nobody was killed. Each state that a kill has left is
+also recovered by a process that is killed before one of its own changes, by lot, and then by one that is not. Every
+durable file is enumerated alone as well, and the order of all syncs is checked: a kill shows nothing of a power loss.
 
 Prints its figures as one line of JSON. Exit code 1 where anything was lost, doubled or differs; 0 with a message where
 there is no C compiler.

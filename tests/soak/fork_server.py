@@ -1,7 +1,7 @@
 """Children by the hundred: a process that has loaded everything forks one for each job, which may die of it.
 
 `python -m tests.soak.fork_server` reads a line of JSON for each job, `[name, arguments]`, and answers with
-`{"ended": …, "result": …}`. The embedded engine does not survive a fork, so it is loaded by the child.
+`{"ended": …, "result": …}`. The embedded engine does not survive a fork, so each child starts its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.soak.preload import build, show_engine_to_preload
+from tests.soak.preload import build, load_engine
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE_SECONDS = 120
@@ -78,9 +78,7 @@ class ForkServer:
 
 
 def _serve() -> None:
-    show_engine_to_preload()
-    import clickhouse_connect  # noqa: F401 - so that no child has to
-
+    load_engine()
     from tests.soak.one_commit import JOBS, published
 
     published()

@@ -13,7 +13,9 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any, Self
 
 _SOURCE = Path(__file__).with_suffix("").with_name("file_operations.c")
 _DEEPBIND = 8
@@ -53,17 +55,41 @@ def build() -> Path:
     return library
 
 
-def show_engine_to_preload() -> None:
-    """Let the embedded engine call the library: it is loaded so that it sees no preloaded one unless told otherwise.
+def load_engine() -> None:
+    """Load the embedded engine so that it calls the library, and so that this process may fork afterwards.
 
-    For a process that does nothing else; before `chdb` is imported.
+    Left alone, `chdb` loads itself past whatever is preloaded, and starts an engine in memory to ask for its version;
+    no engine survives a fork. For a process that does nothing else, before `chdb` is imported.
     """
 
     class Shallow(ctypes.CDLL):
         def __init__(self, name: str | None, mode: int = ctypes.DEFAULT_MODE) -> None:
             super().__init__(name, mode & ~_DEEPBIND)
 
-    ctypes.CDLL = Shallow  # type: ignore[misc]
+    class NoEngine:
+        def query(self, *_: object) -> Self:
+            return self
+
+        def bytes(self) -> bytes:
+            return b"unknown"
+
+        def close(self) -> None:
+            return
+
+    library = next(path for root in sys.path if (path := Path(root, "chdb", "_chdb.abi3.so")).exists())
+    spec = spec_from_file_location("chdb._chdb", library)
+    assert spec is not None
+    assert spec.loader is not None
+    engine: Any = module_from_spec(spec)
+    spec.loader.exec_module(engine)
+    sys.modules["chdb._chdb"] = engine
+    load, connect = ctypes.CDLL, engine.connect
+    ctypes.CDLL, engine.connect = Shallow, lambda *_: NoEngine()  # type: ignore[misc]
+    try:
+        import chdb  # noqa: F401
+        import clickhouse_connect.driver._chdbclient  # noqa: F401 - so that no child has to
+    finally:
+        ctypes.CDLL, engine.connect = load, connect  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)
