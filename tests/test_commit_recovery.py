@@ -559,6 +559,41 @@ def test_giving_up_survives_a_failure_at_any_statement(rig: Rig, moment: str, nu
     assert rig.handle.value("SELECT groupArray(stash_id) FROM v_stashes_current") == ["s2"]
 
 
+def dies_at_the_checkpoint(step: str) -> None:
+    if step == "checkpoint":
+        raise Crash(step)
+
+
+def test_a_page_given_up_stays_so_after_a_restart(rig: Rig) -> None:
+    begin(rig, 1, "items")
+    with pytest.raises(Crash):
+        rig.restart(crash_point=dies_at_the_checkpoint).give_up(1, "it cannot be stored")
+
+    committer = rig.restart()
+    assert committer.recover().to_commit == (1,)
+    checkpoint, counts = committer.commit(1)
+
+    assert (checkpoint.status, counts.set_aside) == (CheckpointStatus.DEAD_LETTER, 1)
+    assert rig.handle.rows("SELECT kind, reason FROM bronze_dead_letters") == [("page", "it cannot be stored")]
+    assert rig.handle.value("SELECT count() FROM silver_stashes") == 0
+    assert rig.handle.value("SELECT count() FROM v_stashes_current") == 0
+
+
+def test_a_body_that_is_no_page_is_in_the_spool_until_its_checkpoint_stands(rig: Rig) -> None:
+    """Bronze does not hold it: nothing else could bring it back."""
+    rig.commit(1)
+    rig.put(2, body=b"<html>", rejected="no JSON")
+    with pytest.raises(Crash):
+        rig.restart(crash_point=dies_at_the_checkpoint).commit(2)
+
+    committer = rig.restart()
+    assert committer.recover().to_commit == (2,)
+    committer.commit(2)
+
+    assert [row[3] for row in rig.chain()] == ["page", "dead_letter"]
+    assert rig.handle.value("SELECT count() FROM bronze_dead_letters") == 1
+
+
 def test_the_end_of_the_stream_is_written_and_moves_nothing(rig: Rig) -> None:
     rig.commit(1)
     for _ in range(2):

@@ -83,22 +83,17 @@ class Enumeration:
         for number, server in enumerate(servers):
             self._idle.put((server, directory / f"worker{number}"))
 
-    def measure(self, *, examined: bool = True) -> list[Operation]:
-        """Prepare the store, harvest one page undisturbed, and say what that changes on disk.
-
-        `examined`: that store is also held against the truth, since it is the measure of all others.
-        """
+    def measure(self) -> list[Operation]:
+        """Prepare the store, harvest one page undisturbed, and say what that changes on disk."""
         with self._worker() as (server, place):
             server.run("prepare", directory=place / "live")
             (place / "live").rename(self._base)
             log = self._copy(self._base, place / "live").with_name("log")
             done = server.run("commit", directory=place / "live", log=log)
             operations = read_log(log, place / "live")
-            if examined:
-                self._copy(place / "live", place / "killed")
-                self._expected[0] = server.run("recover", directory=place / "killed")["held"]
-                self._expected[1] = server.run("recover", directory=place / "live", pages_more=1)["held"]
-                self.figures.wrong += server.run("examine_undisturbed", directory=place / "live")
+            for pages_more in (0, 1):
+                undisturbed = self._copy(place / "live", place / "killed")
+                self._expected[pages_more] = server.run("recover", directory=undisturbed, pages_more=pages_more)["held"]
         self.figures.commit_points = done["count"]
         self.figures.syncs = sum(operation.name == "sync" for operation in operations)
         self.figures.wrong += unsafe(operations)
@@ -106,8 +101,18 @@ class Enumeration:
             self.figures.wrong.append(f"the page does not take the steps {sorted(missing)}: choose another")
         return operations
 
+    def examine(self) -> None:
+        """Hold the undisturbed store against the truth: it is the measure of all others."""
+        with self._worker() as (server, place):
+            live = self._copy(self._base, place / "live")
+            server.run("recover", directory=live, pages_more=1)
+            self.figures.wrong += server.run("examine_undisturbed", directory=live)
+
     def kill_at(self, points: Iterable[int], *, recoveries: int, full: Iterable[int] = ()) -> None:
-        """Kill the commit before each of `points` and, of what that leaves, so many `recoveries`; of `full` all."""
+        """Kill the commit before each of `points` and, of what that leaves, so many `recoveries`; of `full` all.
+
+        After `measure`.
+        """
         work = [(point, self._dice.random(), point in set(full)) for point in points]
         with ThreadPoolExecutor(self._idle.qsize()) as pool:
             for done, _ in enumerate(pool.map(lambda one: self._kill_and_recover(*one, recoveries), work), 1):
@@ -215,6 +220,7 @@ def prove(
     began = time.monotonic()
     with enumeration_of(seed, workers) as enumeration:
         operations = enumeration.measure()
+        enumeration.examine()
         points: Sequence[int] = range(1, enumeration.figures.commit_points + 1)
         begun = _beginnings(operations)
         full = Random(seed).sample(begun, min(full_recoveries, len(begun)))
