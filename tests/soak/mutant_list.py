@@ -24,7 +24,8 @@ class Mutant:
 
     def broken(self, tree: Path) -> str:
         """The file's text with the promise broken. Raises `MutantOutdated`."""
-        text = (tree / self.file).read_text()
+        path = tree / self.file
+        text = path.read_text() if path.exists() else ""
         if (found := len(re.findall(self.pattern, text, re.DOTALL))) != 1:
             raise MutantOutdated(f"{self.name}: its code stands {found} times in {self.file}: {self.pattern}")
         return re.sub(self.pattern, self.instead, text, count=1, flags=re.DOTALL)
@@ -37,8 +38,8 @@ LIMITS = "harvester/api/restrictions.py"
 COMMIT = "harvester/store/commit.py"
 LETTERS = "harvester/store/dead_letters.py"
 LAYERS = "harvester/store/public_stash_layers.py"
-WORKER = "harvester/queue_worker.py"
-CHAIN = "harvester/fetch_chain.py"
+FETCHING = "harvester/queue_worker/fetching.py"
+ASKING = "harvester/queue_worker/asking.py"
 PACE = "harvester/api/pace.py"
 BOOK = "harvester/api/pacer_book.py"
 WINDOW = "harvester/api/window.py"
@@ -236,28 +237,35 @@ MUTANTS = (
     # The worker.
     Mutant(
         "the page is safe before the cursor advances",
-        WORKER,
-        r"await (self\._store\.put\(SpooledPage\(seq, page\)\))",
+        FETCHING,
+        r"await (self\._put\(SpooledPage\(self\._next_seq, page\)\))",
         r"asyncio.ensure_future(\1)",
         FULL_DISK,
     ),
     Mutant(
         "prefetch is dropped where the page names another next id",
-        WORKER,
-        r"(if self\._chain\.expects not in \(None, page\.next_change_id\):\n) +await self\._chain\.drop\(\)\n",
+        FETCHING,
+        r"(if self\._asker\.expects not in \(None, page\.next_change_id\):\n) +await self\._asker\.drop\(\)\n",
         r"\1",
         NEXT_ID,
     ),
     Mutant(
         "a full spool stops asking",
-        WORKER,
+        FETCHING,
         r"(        if )self\._spool_has_room\(\)(:\n            return\n)",
         r"\1self._queue\2",
         "tests/test_queue_worker.py::test_a_full_spool_stops_asking_and_loses_nothing",
     ),
     Mutant(
+        "a page that is stored is not followed again",
+        ASKING,
+        r"and await self\._is_known\(reading\.next_cursor\)",
+        "and not reading",
+        "tests/test_queue_worker.py::test_a_stream_that_runs_in_circles_doubles_nothing_and_says_so",
+    ),
+    Mutant(
         "three refusals stop a queue",
-        WORKER,
+        ASKING,
         r"REFUSALS_BEFORE_STOP = 3\n",
         "REFUSALS_BEFORE_STOP = 30\n",
         "tests/test_queue_worker.py::test_a_refused_request_is_tried_three_times_at_most",
