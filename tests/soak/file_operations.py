@@ -34,7 +34,7 @@ from typing import Any
 
 from harvester.store.crash_points import CRASH_POINTS
 from tests.soak.fork_server import ForkServer
-from tests.soak.preload import CannotPreload, Operation, read_log
+from tests.soak.preload import CannotPreload, Operation, build, read_log
 from tests.soak.single_files import WRITERS
 from tests.soak.sync_order import unsafe
 
@@ -210,7 +210,8 @@ def enumeration_of(seed: int, workers: int) -> Iterator[Enumeration]:
     """An enumeration in a throw-away directory. Raises `CannotPreload`."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="operations-", dir=_quick())))
-        yield Enumeration(directory, seed, [stack.enter_context(ForkServer()) for _ in range(workers)])
+        library = build(directory)
+        yield Enumeration(directory, seed, [stack.enter_context(ForkServer(library)) for _ in range(workers)])
 
 
 def prove(

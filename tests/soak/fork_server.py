@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.soak.preload import build, load_engine
+from tests.soak.preload import load_engine
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE_SECONDS = 120
@@ -30,12 +30,12 @@ class JobFailed(Exception):  # noqa: N818
 class ForkServer:
     """Runs jobs of `tests.soak.one_commit`, one at a time, each in a process of its own."""
 
-    def __init__(self) -> None:
-        """Raises `CannotPreload`."""
+    def __init__(self, library: Path) -> None:
+        """`library` is what `tests.soak.preload.build` made."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.soak.fork_server"],
             cwd=_ROOT,
-            env={**os.environ, "LD_PRELOAD": str(build())},
+            env={**os.environ, "LD_PRELOAD": str(library)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

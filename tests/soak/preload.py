@@ -5,19 +5,17 @@ the C library with LD_PRELOAD, told from Python when to begin.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Self
 
-_SOURCE = Path(__file__).with_suffix("").with_name("file_operations.c")
+_SOURCE = Path(__file__).with_name("file_operations.c")
 _DEEPBIND = 8
 _LETTERS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\.tmp[0-9a-z]+")
 
@@ -26,8 +24,8 @@ class CannotPreload(Exception):  # noqa: N818
     """There is no way to do it here; the message says why."""
 
 
-def build() -> Path:
-    """The built library; built once for each state of its source.
+def build(directory: Path) -> Path:
+    """The library, built into `directory`.
 
     Raises:
         CannotPreload: no Linux, no C compiler, or it fails.
@@ -37,21 +35,15 @@ def build() -> Path:
     compiler = shutil.which(os.environ.get("CC") or "cc")
     if compiler is None:
         raise CannotPreload("no C compiler (cc) is installed")
-    source = _SOURCE.read_bytes()
-    directory = Path(tempfile.gettempdir()) / f"poe-ledger-preload-{os.getuid()}"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    library = directory / f"file_operations_{hashlib.sha256(source).hexdigest()[:16]}.so"
-    if not library.exists():
-        beside = library.with_suffix(f".{os.getpid()}")
-        done = subprocess.run(
-            [compiler, "-O1", "-shared", "-fPIC", "-o", str(beside), str(_SOURCE), "-ldl"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise CannotPreload(f"{compiler} fails: {done.stderr[-500:]}")
-        beside.replace(library)
+    library = directory / "file_operations.so"
+    done = subprocess.run(
+        [compiler, "-O1", "-shared", "-fPIC", "-o", str(library), str(_SOURCE), "-ldl"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise CannotPreload(f"{compiler} fails: {done.stderr[-500:]}")
     return library
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.soak.mutant_list import MUTANTS
@@ -10,9 +12,9 @@ from tests.soak.preload import CannotPreload, build
 
 
 @pytest.mark.soak
-def test_every_broken_promise_is_noticed() -> None:
+def test_every_broken_promise_is_noticed(tmp_path: Path) -> None:
     try:
-        build()
+        build(tmp_path)
     except CannotPreload as error:
         pytest.skip(f"some of the tests in question need it: {error}")
     verdicts = list(judge(MUTANTS))
