@@ -33,7 +33,7 @@ from random import Random
 from typing import Any
 
 from harvester.store.crash_points import CRASH_POINTS
-from tests.soak.fork_server import ForkServer
+from tests.soak.fork_server import ForkServer, JobFailed
 from tests.soak.preload import CannotPreload, Operation, build, read_log
 from tests.soak.single_files import WRITERS
 from tests.soak.sync_order import unsafe
@@ -170,7 +170,12 @@ class Enumeration:
 
     def _judged(self, server: ForkServer, live: Path, pages_more: int, story: str) -> int:
         """Recover `live` and hold it against the undisturbed store; how many changes the recovery took."""
-        done = server.run("recover", directory=live, pages_more=pages_more)
+        try:
+            done = server.run("recover", directory=live, pages_more=pages_more)
+        except JobFailed as error:
+            with self._lock:
+                self.figures.wrong.append(f"{story}: {error}")
+            return 0
         held, expected = done["held"], self._expected[pages_more]
         different = sorted(name for name in expected if held.get(name) != expected[name])
         if different:
