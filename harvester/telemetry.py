@@ -141,6 +141,12 @@ class QueueMeter:
     trouble: Trouble | None = None
     commit_ms: float = 0.0
 
+    def begin_anew(self) -> None:
+        """The queue is set going; what it has counted stays."""
+        self.state = QueueState.STARTING
+        self.trouble = self.wakes_at = None
+        self.caught_up = False
+
     def snapshot(self, now: float, amber: float, red: float) -> QueueSnapshot:
         """This queue as it is."""
         since = self.last_progress_at
