@@ -1,22 +1,17 @@
-"""The engine room: opens the store, makes it ready, starts and stops the harvest. It only posts messages.
+"""What the app asks of its engine room, and the steps by which a store is opened.
 
-One thread does what may block. The event loop calls the methods below, none of which waits; what came of it arrives as
-`RoomChanged`. Everything heavy (drivers, the engine, settings) is imported on the thread, after the first paint.
+`poe_ledger_tui.engine_room` is the real one; tests give the app one in memory. The event loop calls the methods of
+`Room`, none of which waits; what came of it arrives as `RoomChanged`. Everything heavy (drivers, the engine, settings)
+is imported inside the functions, which run on the room's thread after the first paint.
 """
 
 from __future__ import annotations
 
-import queue as queues
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from textual.message import Message
-
-from harvester.clock import Clock
-from poe_ledger_tui.messages import RoomChanged, RoomState, SchemaState, SourceKind, Stage
-from poe_ledger_tui.source import LiveSource, Sampler, SnapshotSource
+from poe_ledger_tui.messages import SchemaState, Stage
 
 if TYPE_CHECKING:
     import httpx
@@ -24,10 +19,13 @@ if TYPE_CHECKING:
     from harvester.model import Queue
     from harvester.settings import Settings
     from harvester.store.engine import Engine
-    from harvester.supervisor import Supervisor
 
 RETRY_AFTER_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """Pauses between the tries of a lost store; the last one repeats."""
+
+
+NEEDS_CLIENT = frozenset({"psapi"})
+"""Feeds that the operator's own OAuth client opens."""
 
 
 class PlanError(Exception):
@@ -48,6 +46,30 @@ class HarvestPlan:
     leave_newest_migration: bool = False
     transport: Callable[[], httpx.AsyncBaseTransport] | None = None
     """Makes what requests travel on; None is the network."""
+
+    @property
+    def queues(self) -> tuple[Queue, ...]:
+        """What can be harvested: the configured queues whose feed is there and, where it needs one, the client."""
+        from harvester.feeds.registry import FEEDS
+
+        return tuple(
+            queue
+            for queue in self.settings.queues
+            if queue.feed in FEEDS and (queue.feed not in NEEDS_CLIENT or self.settings.has_oauth_client)
+        )
+
+    @property
+    def left_out(self) -> tuple[Queue, ...]:
+        """Configured queues that cannot run."""
+        return tuple(queue for queue in self.settings.queues if queue not in self.queues)
+
+    @property
+    def store_words(self) -> str:
+        """Where the store is, in one or two words."""
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(self.settings.clickhouse_url)
+        return "embedded" if parts.scheme == "chdb" else parts.netloc.rpartition("@")[2]
 
 
 class Room(Protocol):
@@ -87,3 +109,83 @@ class Room(Protocol):
 
     def close(self) -> None:
         """End everything; `Stage.CLOSED` is posted when it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readied:
+    """What opening the store led to."""
+
+    stage: Stage
+    engine: Engine | None = None
+    words: str = ""
+    todo: str = ""
+    schema: SchemaState = SchemaState()
+
+
+def retry_pause(tries: int) -> float:
+    """Seconds until the next try of a lost store, after `tries` of them."""
+    return RETRY_AFTER_SECONDS[min(tries, len(RETRY_AFTER_SECONDS)) - 1]
+
+
+def open_store(plan: HarvestPlan, say: Callable[[str], None]) -> Readied:
+    """Open the store and look at its schema; a new store gets its tables, any other is left as it is. Blocks.
+
+    `say` is told in words what takes long. Nothing is raised for what the operator can mend: `Readied` says it.
+    """
+    from harvester.commands.store_access import engine_of
+    from harvester.store.errors import StoreError, StoreFault
+    from harvester.store.migrations import MigrationError, MigrationProgress, ProgressPhase
+    from harvester.store.readiness import make_ready
+    from harvester.store.schema_files import SchemaFilesMissingError
+
+    engine = engine_of(plan.settings)
+
+    def progress(step: MigrationProgress) -> None:
+        if step.phase is ProgressPhase.RUNNING:
+            statements = len(step.migration.statements)
+            say(f"a new store: {step.migration.name}, statement {step.statement.number} of {statements}")
+
+    try:
+        readiness = make_ready(engine, progress, leave_newest=plan.leave_newest_migration)
+        schema = schema_state(engine, readiness.blocking)
+    except (MigrationError, SchemaFilesMissingError) as error:
+        return Readied(Stage.BLOCKED, engine, str(error), "See the migrations (2), then press r.")
+    except StoreError as error:
+        if error.fault is StoreFault.HELD:
+            return Readied(Stage.HELD, engine, str(error), error.hint)
+        stage = Stage.LOST if error.retryable else Stage.BLOCKED
+        return Readied(stage, engine, str(error), error.hint)
+    if readiness.swap_cut_off:
+        return Readied(
+            Stage.BLOCKED,
+            engine,
+            "a rebuild of silver was cut off while it put its tables in place; silver is mixed until it is finished",
+            f"Leave, and finish it: {plan.command} rebuild silver",
+            schema,
+        )
+    if readiness.blocking:
+        return Readied(
+            Stage.BLOCKED,
+            engine,
+            f"the schema is behind: {', '.join(readiness.blocking)}",
+            "Review and apply it: press 2.",
+            schema,
+        )
+    return Readied(Stage.READY, engine, schema=schema)
+
+
+def schema_state(engine: Engine, blocking: tuple[str, ...] = ()) -> SchemaState:
+    """How the schema stands. Blocks; raises what `harvester.store.migrations` raises."""
+    from harvester.store import migrations
+    from harvester.store.migrations import MigrationState
+    from harvester.store.schema_files import migrations_directory
+
+    status = migrations.status(engine, migrations.load_migrations(migrations_directory()))
+    halfway = [entry.name for entry in status.entries if entry.state is MigrationState.HALFWAY]
+    return SchemaState(
+        total=len(status.entries),
+        pending=status.pending,
+        drifted=status.drifted,
+        blocking=blocking,
+        failed=halfway[0] if halfway else "",
+    )
