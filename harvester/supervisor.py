@@ -27,18 +27,17 @@ from harvester.offload import ThreadOffload
 from harvester.queue_store import ClickHouseQueueStore
 from harvester.queue_worker import QueueStopped, QueueWorker, WorkerPolicy
 from harvester.settings import Settings
+from harvester.snapshot import QueueState, Snapshot
+from harvester.snapshot_builder import SnapshotBuilder, this_harvester
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine
-from harvester.store.errors import StoreError
 from harvester.store.layer_registry import make_layers
 from harvester.store.lease import Lease
 from harvester.store.spool import Spool
-from harvester.store.telemetry_sink import TelemetrySink
-from harvester.store.upkeep import Upkeep
-from harvester.telemetry import QueueMeter, QueueState, RequestMeter, Snapshot
+from harvester.store.survey import unasked
+from harvester.telemetry_keeper import TelemetryKeeper
 
-TELEMETRY_EVERY_SECONDS = 5.0
 SPOOL_ROOM_SHARE = 0.98
 
 
@@ -68,11 +67,12 @@ class Supervisor:
         random: Random | None = None,
         transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
         crash_point: CrashPoint = no_crash,
+        demo: bool = False,
     ) -> None:
         """`transport` makes what requests travel on, on the event loop's thread; the default is the network.
 
         `begin` names the queues that `start` sets going, all by default; the others wait for `start_queue`.
-        `resident` stays until `stop`, even while no queue runs.
+        `resident` stays until `stop`, even while no queue runs. `demo` is told to whoever watches.
         """
         self._settings = settings
         self._engine = engine
@@ -88,12 +88,19 @@ class Supervisor:
         self._random = random or Random()
         self._transport = transport
         self._crash_point = crash_point
-        self._started_at = self._clock.now()
-        self._requests = RequestMeter(self._clock)
-        self._meters = {queue: QueueMeter(queue, started_at=self._started_at) for queue in self._queues}
+        self._builder = SnapshotBuilder(
+            self._clock,
+            self._queues,
+            self.events,
+            amber_seconds=settings.lag_amber_seconds,
+            red_seconds=settings.lag_red_seconds,
+            spool_budget=settings.spool_max_bytes,
+            store=unasked(engine),
+            harvester=this_harvester(demo=demo),
+        )
+        self._keeper = TelemetryKeeper(engine, settings, self._clock, self.events, self._builder, self.snapshot)
         for queue in set(self._queues) - self._to_begin:
-            self._meters[queue].state = QueueState.STOPPED
-        self._sink = TelemetrySink(engine)
+            self._builder.meters[queue].state = QueueState.STOPPED
         self._workers: dict[Queue, QueueWorker] = {}
         self._leases: list[Lease] = []
         self._access: ApiAccess | None = None
@@ -114,7 +121,9 @@ class Supervisor:
         try:
             for queue in self._queues:
                 spool = Spool(self._settings.spool_dir, queue)
-                self._leases.append(Lease(spool.directory, queue.key))
+                lease = Lease(spool.directory, queue.key)
+                self._leases.append(lease)
+                self._builder.meters[queue].held_by = lease.holder
         except BaseException:
             self._release()
             raise
@@ -162,18 +171,8 @@ class Supervisor:
 
     def snapshot(self) -> Snapshot:
         """The whole harvest as it is now."""
-        now = self._clock.now()
-        amber, red = self._settings.lag_amber_seconds, self._settings.lag_red_seconds
-        return Snapshot(
-            taken_at=now,
-            started_at=self._started_at,
-            amber_seconds=amber,
-            red_seconds=red,
-            requests=self._requests.snapshot(),
-            queues=tuple(meter.snapshot(now, amber, red) for meter in self._meters.values()),
-            pacers=self._access.pacer_snapshots() if self._access else (),
-            events=self.events.tail(50),
-        )
+        access = self._access
+        return self._builder.build(access.pacer_snapshots() if access else (), access.throttles() if access else ())
 
     # On the harvest's own thread ---------------------------------------------------------------------------------
 
@@ -195,7 +194,7 @@ class Supervisor:
         async with ApiAccess(
             self._settings, transport=transport, clock=self._clock, record=self._count, events=self.events
         ) as access:
-            beside = asyncio.create_task(self._keep_telemetry())
+            beside = asyncio.create_task(self._keeper.run())
             harvest = asyncio.create_task(self._harvest_all(access))
             stop = asyncio.create_task(self._stop_asked.wait())
             try:
@@ -237,7 +236,7 @@ class Supervisor:
             if queue in self._tasks:
                 continue
             self._stopped_queues.pop(queue, None)
-            self._meters[queue].begin_anew()
+            self._builder.meters[queue].begin_anew()
             self._tasks[queue] = task = asyncio.create_task(self._harvest(queue, access))
             task.add_done_callback(lambda _: self._tasks_changed.set())
 
@@ -245,7 +244,7 @@ class Supervisor:
         task = self._tasks.get(queue)
         if task is not None and not task.done():
             self._ending.add(queue)
-            self._meters[queue].state = QueueState.STOPPING
+            self._builder.meters[queue].state = QueueState.STOPPING
             self.events.add(Event(self._clock.now(), Level.INFO, queue.key, "stopping", "the page in hand is finished"))
             task.cancel()
 
@@ -272,7 +271,7 @@ class Supervisor:
             self._policy(),
             clock=self._clock,
             random=self._random,
-            meter=self._meters[queue],
+            meter=self._builder.meters[queue],
             events=self.events,
             spool_has_room=self._spool_has_room,
         )
@@ -282,7 +281,7 @@ class Supervisor:
         except QueueStopped as stopped:
             self._give_up(queue, stopped)
         except Exception as error:  # one queue's fault must not end the others
-            self._meters[queue].state = QueueState.FAILED
+            self._builder.meters[queue].state = QueueState.FAILED
             self._give_up(
                 queue,
                 QueueStopped(
@@ -313,44 +312,12 @@ class Supervisor:
         )
 
     def _spool_has_room(self) -> bool:
-        used = sum(meter.spool_bytes for meter in self._meters.values())
+        used = sum(meter.spool_bytes for meter in self._builder.meters.values())
         return used < self._settings.spool_max_bytes * SPOOL_ROOM_SHARE
 
-    async def _keep_telemetry(self) -> None:
-        thread = ThreadOffload("telemetry")
-        upkeep = Upkeep(self._engine, self._settings.raw_retention_days, self._settings.silver_retention_days)
-        flush = "telemetry cannot be written", lambda: self._sink.flush(self.snapshot())
-        care = "upkeep of the store failed", lambda: self._say_done(upkeep.when_due(self._clock.monotonic()))
-        failing: set[str] = set()
-        try:
-            while True:
-                await self._clock.sleep(TELEMETRY_EVERY_SECONDS)
-                await self._try_on(thread, *flush, failing)
-                await self._try_on(thread, *care, failing)
-        finally:
-            await asyncio.shield(self._try_on(thread, *flush, failing))
-            await thread.run(self._sink.close)
-            await thread.run(upkeep.close)
-            thread.close()
-
-    async def _try_on(self, thread: ThreadOffload, failure: str, work: Callable[[], None], failing: set[str]) -> None:
-        """Do what the harvest does not depend on; a failure is told when it begins, and never ends anything."""
-        try:
-            await thread.run(work)
-            failing.discard(failure)
-        except Exception as error:
-            if failure not in failing:
-                todo = error.hint if isinstance(error, StoreError) else ""
-                self.events.add(Event(self._clock.now(), Level.WARNING, "", f"{failure}: {error}", todo=todo))
-            failing.add(failure)
-
-    def _say_done(self, changes: list[str]) -> None:
-        for change in changes:
-            self.events.add(Event(self._clock.now(), Level.INFO, "", change))
-
     def _count(self, record: RequestRecord) -> None:
-        self._requests.count(record)
-        self._sink.record(record)
+        self._builder.requests.count(record)
+        self._keeper.record(record)
 
     def _on_loop(self, call: Callable[[], None]) -> None:
         if self._loop is not None and not self._finished.is_set():
