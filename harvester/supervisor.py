@@ -133,7 +133,7 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for the end: requests in flight are cancelled, the page in hand is finished. Returns at once."""
         self._stop_wanted.set()
-        self._on_loop(lambda: self._stop_asked.set())
+        self._on_loop(self._stop_asked.set)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, by goal or by `stop`; False where it has not come in `timeout` seconds."""

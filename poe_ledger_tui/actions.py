@@ -189,13 +189,23 @@ ACTIONS: tuple[Action, ...] = (
     ),
     # Events
     Action("events.all", ("a",), "All", "Show every line.", _VIEW, "screen.level('info')", footer=True),
-    Action("events.warnings", ("w",), "Warnings", "Only warnings and errors.", _VIEW, "screen.level('warning')", footer=True),
+    Action(
+        "events.warnings",
+        ("w",),
+        "Warnings",
+        "Only warnings and errors.",
+        _VIEW,
+        "screen.level('warning')",
+        footer=True,
+    ),
     Action("events.errors", ("e",), "Errors", "Only errors.", _VIEW, "screen.level('error')", footer=True),
     Action("events.search", ("slash",), "Search", "Type what a line must hold.", _VIEW, "screen.search", footer=True),
     Action("events.clear", ("escape",), "Clear", "Show everything again.", _VIEW, "screen.clear_search"),
     Action("events.next_queue", ("n",), "Queue", "Only one queue: the next one, then all.", _VIEW, "screen.next_queue"),
     Action("events.detail", ("enter",), "Detail", "The whole line, with what to do.", _VIEW, "screen.detail"),
-    Action("events.follow", ("f",), "Follow", "Stay at the newest line, or stay where you read.", _VIEW, "screen.follow"),
+    Action(
+        "events.follow", ("f",), "Follow", "Stay at the newest line, or stay where you read.", _VIEW, "screen.follow"
+    ),
     # Dialogs
     Action("dialog.close", ("escape", "q"), "Close", "Close this.", _GO, "screen.close", footer=True),
 )

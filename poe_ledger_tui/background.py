@@ -76,9 +76,7 @@ class Bench:
         return message.bench == self.name and message.generation == self._generation
 
 
-def _run_and_post(
-    bench: str, generation: int, work: Callable[[Report], Any], post: Callable[[Message], bool]
-) -> None:
+def _run_and_post(bench: str, generation: int, work: Callable[[Report], Any], post: Callable[[Message], bool]) -> None:
     """The thread's body: it only posts."""
 
     def report(value: Any) -> None:

@@ -21,13 +21,13 @@ from typing import Any
 from poe_ledger_tui.actions import ACTIONS, BY_ID, EVERYWHERE, Action
 
 CLIPBOARDS = ("auto", "osc52", "native")
-_NAMED_KEYS = frozenset(
-    "escape enter tab space backspace delete insert up down left right home end pageup pagedown colon slash "
-    "question_mark comma full_stop semicolon minus plus underscore equals_sign asterisk left_square_bracket "
-    "right_square_bracket left_parenthesis right_parenthesis less_than_sign greater_than_sign at number_sign "
-    "percent_sign ampersand exclamation_mark vertical_line tilde grave_accent apostrophe quotation_mark "
-    "backslash dollar_sign circumflex_accent".split()
-) | {f"f{number}" for number in range(1, 13)}
+_KEY_NAMES = """
+escape enter tab space backspace delete insert up down left right home end pageup pagedown colon slash question_mark
+comma full_stop semicolon minus plus underscore equals_sign asterisk left_square_bracket right_square_bracket
+left_parenthesis right_parenthesis less_than_sign greater_than_sign at number_sign percent_sign ampersand
+exclamation_mark vertical_line tilde grave_accent apostrophe quotation_mark backslash dollar_sign circumflex_accent
+"""
+_NAMED_KEYS = frozenset(_KEY_NAMES.split()) | {f"f{number}" for number in range(1, 13)}
 _MODIFIERS = ("ctrl+", "shift+", "alt+")
 
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from harvester.clock import Clock
-from poe_ledger_tui.messages import RoomChanged, RoomState, SchemaState, Stage
+from harvester.snapshot_source import LiveSource
+from poe_ledger_tui.messages import RoomChanged, RoomState, Stage
 from poe_ledger_tui.session import HarvestPlan, PlanError, Readied, open_store, retry_pause
-from poe_ledger_tui.source import LiveSource, Sampler
+from poe_ledger_tui.source import Sampler
 
 if TYPE_CHECKING:
     from harvester.model import Queue
@@ -117,8 +118,8 @@ class EngineRoom:
             readied = self._open_patiently(plan)
             if readied is None:
                 return
-            if readied.stage is Stage.READY and self._supervisor is None:
-                self._start_supervisor(plan)
+            if readied.stage is Stage.READY and self._supervisor is None and readied.engine is not None:
+                self._start_supervisor(plan, readied.engine)
             else:
                 self._tell(stage=readied.stage, words=readied.words, todo=readied.todo, schema=readied.schema)
             if self._wait_for(_SCHEMA, _RETRY) is None:
@@ -147,21 +148,21 @@ class EngineRoom:
             self._tell(stage=Stage.OPENING, words="opening the store", next_try_at=None)
         return None
 
-    def _start_supervisor(self, plan: HarvestPlan) -> None:
+    def _start_supervisor(self, plan: HarvestPlan, engine: Engine) -> None:
         from harvester.store.lease import LeaseTaken
         from harvester.supervisor import Supervisor
 
-        assert self.engine is not None
         supervisor = Supervisor(
             plan.settings,
-            self.engine,
+            engine,
             plan.queues,
             begin=plan.queues if self._wanted else (),
             resident=True,
             transport=plan.transport,
             clock=self._clock,
+            demo=plan.demo,
         )
-        source = LiveSource(supervisor)
+        source = LiveSource(supervisor.snapshot, supervisor.events)
         try:
             supervisor.start()
         except LeaseTaken as error:
@@ -206,6 +207,3 @@ class EngineRoom:
     def _tell(self, **changes: object) -> None:
         self._state = replace(self._state, **changes)  # type: ignore[arg-type]
         self._post(RoomChanged(self._state))
-
-
-__all__ = ["EngineRoom", "SchemaState"]

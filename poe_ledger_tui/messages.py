@@ -12,19 +12,8 @@ from typing import Any
 from textual.message import Message
 
 from harvester.events import Event
-from harvester.telemetry import Snapshot
-
-
-class SourceKind(StrEnum):
-    """Where a Snapshot comes from."""
-
-    NONE = "none"
-    LIVE = "live"
-    """The harvest of this process."""
-    ATTACHED = "attached"
-    """A harvest in another process, through its socket."""
-    STORED = "stored"
-    """Read back from the store."""
+from harvester.snapshot import Snapshot
+from harvester.snapshot_source import SourceKind
 
 
 class Stage(StrEnum):

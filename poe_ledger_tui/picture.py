@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from harvester.telemetry import QueueSnapshot, QueueState, Snapshot
-from poe_ledger_tui.messages import RoomState, SourceKind, Stage
+from harvester.snapshot import QueueSnapshot, QueueState, Snapshot
+from harvester.snapshot_source import SourceKind
+from poe_ledger_tui.messages import RoomState, Stage
 
 STALE_AFTER_SECONDS = 3.0
 """A live source speaks every second: older than this is said aloud."""
@@ -18,9 +19,10 @@ class Picture:
 
     now: float
     """Epoch seconds at which this picture is drawn."""
-    room: RoomState = RoomState()
+    room: RoomState = field(default_factory=RoomState)
     snapshot: Snapshot | None = None
-    kind: SourceKind = SourceKind.NONE
+    kind: SourceKind | None = None
+    """None before the first Snapshot."""
     frozen_since: float | None = None
     """Since when the operator has frozen the picture; None while it moves."""
     source_trouble: str = ""
@@ -54,7 +56,18 @@ class Picture:
     @property
     def may_command(self) -> bool:
         """Whether the harvest can be started and stopped from here."""
-        return self.room.stage is Stage.READY and not self.room.monitor and self.kind in (
-            SourceKind.LIVE,
-            SourceKind.NONE,
-        )
+        return self.room.stage is Stage.READY and not self.room.monitor and self.kind in (SourceKind.LIVE, None)
+
+    @property
+    def pending(self) -> int | None:
+        """Migrations to be applied; None while that is not known."""
+        if self.room.schema.pending is not None:
+            return self.room.schema.pending
+        return self.snapshot.schema.pending if self.snapshot and self.snapshot.schema else None
+
+    @property
+    def drifted(self) -> int | None:
+        """Migrations of which files and store disagree; None while that is not known."""
+        if self.room.schema.drifted is not None:
+            return self.room.schema.drifted
+        return self.snapshot.schema.drifted if self.snapshot and self.snapshot.schema else None

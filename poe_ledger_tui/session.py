@@ -8,7 +8,7 @@ is imported inside the functions, which run on the room's thread after the first
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from poe_ledger_tui.messages import SchemaState, Stage
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 RETRY_AFTER_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """Pauses between the tries of a lost store; the last one repeats."""
-
-
-NEEDS_CLIENT = frozenset({"psapi"})
-"""Feeds that the operator's own OAuth client opens."""
 
 
 class PlanError(Exception):
@@ -50,12 +46,14 @@ class HarvestPlan:
     @property
     def queues(self) -> tuple[Queue, ...]:
         """What can be harvested: the configured queues whose feed is there and, where it needs one, the client."""
-        from harvester.feeds.registry import FEEDS
+        from harvester.feeds.registry import FEEDS, make_feed
 
+        settings = self.settings
+        there = {name: make_feed(name, settings) for name in settings.feeds if name in FEEDS}
         return tuple(
             queue
-            for queue in self.settings.queues
-            if queue.feed in FEEDS and (queue.feed not in NEEDS_CLIENT or self.settings.has_oauth_client)
+            for queue in settings.queues
+            if queue.feed in there and (settings.has_oauth_client or not there[queue.feed].needs_token)
         )
 
     @property
@@ -119,7 +117,7 @@ class Readied:
     engine: Engine | None = None
     words: str = ""
     todo: str = ""
-    schema: SchemaState = SchemaState()
+    schema: SchemaState = field(default_factory=SchemaState)
 
 
 def retry_pause(tries: int) -> float:

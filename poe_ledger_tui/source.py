@@ -1,70 +1,16 @@
-"""Where Snapshots come from, and the thread that fetches one a second."""
+"""The thread that fetches a Snapshot a second. Where they come from: `harvester.snapshot_source`."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
 
 from textual.message import Message
 
-from harvester.events import Event
-from harvester.telemetry import Snapshot
-from poe_ledger_tui.messages import EventsCame, SnapshotTaken, SourceKind, SourceLost
-
-if TYPE_CHECKING:
-    from harvester.supervisor import Supervisor
+from harvester.snapshot_source import SnapshotSource, SourceLostError
+from poe_ledger_tui.messages import EventsCame, SnapshotTaken, SourceLost
 
 SAMPLE_EVERY_SECONDS = 1.0
-
-
-class SourceLostError(Exception):
-    """No Snapshot can be had just now; the message says why, for people. It is asked again a second later."""
-
-
-class SnapshotSource(Protocol):
-    """Gives Snapshots. Called on the sampler's thread alone, so it may block for a moment (two seconds at most)."""
-
-    @property
-    def kind(self) -> SourceKind:
-        """What sort of source this is."""
-
-    def read(self) -> Snapshot:
-        """The newest Snapshot.
-
-        Raises:
-            SourceLostError: there is none just now.
-        """
-
-    def new_events(self) -> tuple[Event, ...]:
-        """The events since the last call, oldest first; the first call gives what is there."""
-
-    def close(self) -> None:
-        """Give back what it holds. Called once, on the sampler's thread."""
-
-
-class LiveSource:
-    """The harvest of this process."""
-
-    kind = SourceKind.LIVE
-
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-        self._waiting: deque[Event] = deque(supervisor.events.tail(1000), maxlen=1000)
-        supervisor.events.listen(self._waiting.append)
-
-    def read(self) -> Snapshot:
-        return self._supervisor.snapshot()
-
-    def new_events(self) -> tuple[Event, ...]:
-        events: list[Event] = []
-        while self._waiting:
-            events.append(self._waiting.popleft())
-        return tuple(events)
-
-    def close(self) -> None:
-        return
 
 
 class Sampler:

@@ -90,4 +90,4 @@ def middle(text: str, width: int) -> str:
     if len(text) <= width or width < 5:
         return text[:width]
     head = (width - 1) // 2
-    return f"{text[:head]}…{text[-(width - 1 - head):]}"
+    return f"{text[:head]}…{text[-(width - 1 - head) :]}"

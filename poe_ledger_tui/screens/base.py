@@ -21,6 +21,7 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from harvester.events import Event
 from poe_ledger_tui.actions import dangerous_calls
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.widgets.banner import Banner
@@ -91,6 +92,9 @@ class LedgerScreen(Screen[None]):
 
     def draw_body(self, picture: Picture) -> None:
         """Show a Picture in the widgets of `compose_body`."""
+
+    def events_came(self, events: tuple[Event, ...]) -> None:
+        """New lines of the log; all of them are in `self.ledger.log_lines`."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Dangerous actions are greyed out where one may only watch."""

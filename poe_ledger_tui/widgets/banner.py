@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
-from harvester.telemetry import QueueSnapshot, QueueState
+from harvester.snapshot import QueueSnapshot, QueueState
 from poe_ledger_tui.messages import Stage
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.safe_text import clean

@@ -8,8 +8,9 @@ from textual.theme import Theme
 from textual.widgets import Static
 
 from harvester.lag import LagLevel
-from harvester.telemetry import QueueState
-from poe_ledger_tui.messages import SourceKind, Stage
+from harvester.snapshot import QueueState
+from harvester.snapshot_source import SourceKind
+from poe_ledger_tui.messages import Stage
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.safe_text import clean
 from poe_ledger_tui.theme import style
@@ -99,7 +100,7 @@ def header_text(picture: Picture, title: str, width: int, theme: Theme) -> Text:
         text.append("  DEMO", style(theme, "accent"))
     if picture.kind is SourceKind.ATTACHED:
         text.append("  WATCHING", style(theme, "accent"))
-    elif picture.kind is SourceKind.STORED:
+    elif picture.kind in (SourceKind.STORED, SourceKind.PAST):
         text.append("  FROM THE STORE", style(theme, "accent"))
     for part in _optional_parts(picture, theme):
         if text.cell_len + part.cell_len + 2 <= width:
@@ -111,12 +112,11 @@ def header_text(picture: Picture, title: str, width: int, theme: Theme) -> Text:
 def _optional_parts(picture: Picture, theme: Theme) -> list[Text]:
     """In the order of their weight."""
     parts: list[Text] = []
-    schema = picture.room.schema
-    if schema.pending:
-        parts.append(Text.assemble((f"pending {schema.pending}", style(theme, "amber"))))
+    if picture.pending:
+        parts.append(Text(f"pending {picture.pending}", style(theme, "amber")))
         parts[-1].apply_meta({"pending": True})
-    if schema.drifted:
-        parts.append(Text(f"!! drifted {schema.drifted}", style(theme, "red")))
+    if picture.drifted:
+        parts.append(Text(f"!! drifted {picture.drifted}", style(theme, "red")))
         parts[-1].apply_meta({"pending": True})
     parts.append(Text(_store_words(picture)))
     parts.append(Text(clock_time(picture.at)))
@@ -126,10 +126,11 @@ def _optional_parts(picture: Picture, theme: Theme) -> list[Text]:
 
 
 def _store_words(picture: Picture) -> str:
-    store = getattr(picture.snapshot, "store", None)
     words = clean(picture.room.store)
-    version = getattr(store, "engine_version", "") or ""
-    if version:
-        words += " " + ".".join(clean(version).split(".")[:2])
-    on_disk = getattr(store, "bytes_on_disk", None)
-    return words if on_disk is None else f"{words} · {size(on_disk)}"
+    if picture.snapshot is None:
+        return words
+    store = picture.snapshot.store
+    words = words or clean(store.kind)
+    if store.version:
+        words += " " + ".".join(clean(store.version).split(".")[:2])
+    return words if store.bytes_on_disk is None else f"{words} · {size(store.bytes_on_disk)}"
