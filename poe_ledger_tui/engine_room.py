@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from harvester.clock import Clock
+from harvester.events import Event, Level
 from harvester.snapshot_source import LiveSource
-from poe_ledger_tui.messages import RoomChanged, RoomState, Stage
+from poe_ledger_tui.messages import EventsCame, RoomChanged, RoomState, Stage
 from poe_ledger_tui.session import HarvestPlan, PlanError, Readied, open_store, retry_pause
 from poe_ledger_tui.source import Sampler
 
@@ -114,6 +115,9 @@ class EngineRoom:
             has_client=plan.settings.has_oauth_client,
             queues_left_out=tuple(queue.key for queue in plan.left_out),
         )
+        if plan.settings.warnings:
+            now = self._clock.now()
+            self._post(EventsCame(tuple(Event(now, Level.WARNING, "", text) for text in plan.settings.warnings)))
         while not self._closing.is_set():
             readied = self._open_patiently(plan)
             if readied is None:

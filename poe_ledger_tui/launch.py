@@ -44,10 +44,11 @@ def run_app(load: Loader, *, opened_on: str = "dashboard", config_file: Path | N
     result = app.run()
     last_resort.disarm()
     code = result if result is not None else (app.return_code or 0)
-    if app.message_after:
+    words = app.message_after or (app.room.plan.farewell if app.room.plan is not None else "")
+    if words:
         from harvester.commands.output import say
 
-        say(sys.stderr, app.message_after)
+        say(sys.stderr, words)
     if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
         # Something still hangs in a driver; waiting for it would hold the prompt back. Nothing is lost by it.
         sys.stdout.flush()

@@ -42,6 +42,8 @@ class HarvestPlan:
     leave_newest_migration: bool = False
     transport: Callable[[], httpx.AsyncBaseTransport] | None = None
     """Makes what requests travel on; None is the network."""
+    farewell: str = ""
+    """What is said on the terminal when the app was left."""
 
     @property
     def queues(self) -> tuple[Queue, ...]:
