@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from poe_ledger_tui.app import LedgerApp
     from poe_ledger_tui.session import Room
 
-SCREEN_WIDTHS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (150, "-wide")]
-SCREEN_HEIGHTS = [(0, "-flat"), (20, "-short"), (30, "-tall"), (45, "-lofty")]
+SCREEN_WIDTHS = [(0, "-tiny"), (60, "-narrow"), (80, "-normal"), (140, "-wide")]
+SCREEN_HEIGHTS = [(0, "-flat"), (20, "-short"), (28, "-tall"), (45, "-lofty")]
 SMALLEST = (60, 20)
 """Columns and lines below which the screen only says that it is too small."""
 
@@ -49,12 +49,17 @@ class LedgerScreen(Screen[None]):
     """Its name in the header; empty for the dashboard."""
 
     def compose(self) -> ComposeResult:
-        yield LedgerHeader(self.TITLE or "")
+        yield LedgerHeader(self.header_title)
         yield Banner()
         with Container(id="body"):
             yield from self.compose_body()
         yield TooSmall()
         yield Footer(show_command_palette=False, compact=True)
+
+    @property
+    def header_title(self) -> str:
+        """What stands behind the app's name."""
+        return self.TITLE or ""
 
     def compose_body(self) -> ComposeResult:
         """The widgets between header and footer."""
