@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harvester.model import Epoch
+
 
 class Level(StrEnum):
     """How much an event matters."""
@@ -16,13 +18,16 @@ class Level(StrEnum):
     WARNING = "warning"
     ERROR = "error"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Level:  # noqa: ARG003
+        return cls.WARNING  # a word of another program version
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of the log. Texts are clean: one line, no control characters, no secrets."""
 
-    at: float
-    """Epoch seconds."""
+    at: Epoch
     level: Level
     queue_key: str
     """Empty where no single queue is meant."""

@@ -14,6 +14,10 @@ class LagLevel(StrEnum):
     UNKNOWN = "unknown"
     """Nothing has been harvested yet."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> LagLevel:  # noqa: ARG003
+        return cls.UNKNOWN  # a word of another program version
+
 
 def lag_level(lag_seconds: float | None, amber_seconds: float, red_seconds: float) -> LagLevel:
     """The level of a lag, the age of the last progress; the view `v_ingest_health` says the same in SQL."""

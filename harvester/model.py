@@ -7,6 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+Epoch = Annotated[float, Meta(ge=0, le=253_402_300_799)]
+"""Seconds since the Unix epoch, to the end of year 9999: what can be shown as a time."""
+Count = Annotated[int, Meta(ge=0)]
+"""Never negative, which is checked where it comes from outside."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,14 +65,14 @@ class Outcome(StrEnum):
 class Triplet:
     """One `hits:period:restriction` of a rate-limit rule, with the State that came beside it."""
 
-    hits: int
-    period: int
+    hits: Count
+    period: Count
     """Seconds."""
-    restriction: int
+    restriction: Count
     """Seconds locked when the limit is broken."""
-    used: int | None = None
+    used: Count | None = None
     """Hits in the window as the server counts them, the present request included; None without a State."""
-    active_restriction: int = 0
+    active_restriction: Count = 0
     """Seconds still locked, as the server says."""
 
 

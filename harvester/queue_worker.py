@@ -23,11 +23,12 @@ from harvester.feeds.base import EndOfStream, Feed, PageFound, Reading, Unreadab
 from harvester.fetch_chain import Answer, FetchChain
 from harvester.model import Checkpoint, Page, Queue, SpooledPage
 from harvester.queue_store import Opened, QueueStore
+from harvester.snapshot import QueueState, RecentPage, Trouble
 from harvester.store.cursor_file import CursorFileDamaged
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.public_stash_layers import PageCounts
 from harvester.store.spool import DamagedPage
-from harvester.telemetry import QueueMeter, QueueState, Trouble
+from harvester.telemetry import QueueMeter
 
 CONFIRM_EVERY_SECONDS = 10.0
 """At the end of the stream a checkpoint is written this often at most."""
@@ -487,14 +488,17 @@ class QueueWorker:
         if tries:
             self._over(QueueState.HARVESTING, _STORE)
         meter, now = self._meter, self._clock.now()
-        meter.pages += not hopeless
-        meter.stashes += counts.stashes
-        meter.items += counts.items
-        meter.set_aside += counts.set_aside
-        meter.page_bytes += counts.body_bytes
-        meter.cursor, meter.seq = checkpoint.last_cursor_id, seq
-        meter.last_progress_at = now
-        meter.commit_ms = (now - checkpoint.retrieved_at) * 1000
+        page = RecentPage(
+            seq=seq,
+            cursor=checkpoint.last_cursor_id,
+            stashes=counts.stashes,
+            items=counts.items,
+            page_bytes=counts.body_bytes,
+            commit_ms=(now - checkpoint.retrieved_at) * 1000,
+            at=now,
+            set_aside=counts.set_aside,
+        )
+        meter.committed(page, whole=not hopeless)
         if meter.state is QueueState.CAUGHT_UP and not meter.caught_up:
             meter.state = QueueState.HARVESTING
         if counts.set_aside and not hopeless:
@@ -564,7 +568,7 @@ class QueueWorker:
         self._meter.trouble, self._meter.state = next(iter(self._troubles.values()), (None, state))
 
     def _measure_spool(self) -> None:
-        self._meter.spool_pages, self._meter.spool_bytes = self._store.spool_pages, self._store.spool_bytes
+        self._meter.measure_spool(self._store.spool_pages, self._store.spool_bytes)
 
     def _say(self, level: Level, what: str, then: str = "", todo: str = "") -> None:
         self._events.add(Event(self._clock.now(), level, self._queue.key, what, then, todo))

@@ -11,6 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import httpx
@@ -26,18 +27,17 @@ from harvester.offload import ThreadOffload
 from harvester.queue_store import ClickHouseQueueStore
 from harvester.queue_worker import QueueStopped, QueueWorker, WorkerPolicy
 from harvester.settings import Settings
+from harvester.snapshot import QueueState, Snapshot
+from harvester.snapshot_builder import SnapshotBuilder, this_harvester
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine
-from harvester.store.errors import StoreError
 from harvester.store.layer_registry import make_layers
 from harvester.store.lease import Lease
 from harvester.store.spool import Spool
-from harvester.store.telemetry_sink import TelemetrySink
-from harvester.store.upkeep import Upkeep
-from harvester.telemetry import QueueMeter, QueueState, RequestMeter, Snapshot
+from harvester.store.survey import unasked
+from harvester.telemetry_keeper import TelemetryKeeper
 
-TELEMETRY_EVERY_SECONDS = 5.0
 SPOOL_ROOM_SHARE = 0.98
 
 
@@ -60,26 +60,47 @@ class Supervisor:
         queues: Iterable[Queue],
         *,
         goal: Goal = Goal(),
+        begin: Iterable[Queue] | None = None,
+        resident: bool = False,
         events: EventLog | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
         transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
         crash_point: CrashPoint = no_crash,
+        demo: bool = False,
     ) -> None:
-        """`transport` makes what requests travel on, on the event loop's thread; the default is the network."""
+        """`transport` makes what requests travel on, on the event loop's thread; the default is the network.
+
+        `begin` names the queues that `start` sets going, all by default; the others wait for `start_queue`.
+        `resident` stays until `stop`, even while no queue runs. `demo` is told to whoever watches.
+        """
         self._settings = settings
         self._engine = engine
         self._queues = tuple(queues)
         self._goal = goal
+        self._to_begin = set(self._queues if begin is None else begin)
+        self._resident = resident
+        self._tasks: dict[Queue, asyncio.Task[None]] = {}
+        self._ending: set[Queue] = set()
+        self._tasks_changed = asyncio.Event()
         self.events = events or EventLog()
         self._clock = clock or SystemClock()
         self._random = random or Random()
         self._transport = transport
         self._crash_point = crash_point
-        self._started_at = self._clock.now()
-        self._requests = RequestMeter(self._clock)
-        self._meters = {queue: QueueMeter(queue, started_at=self._started_at) for queue in self._queues}
-        self._sink = TelemetrySink(engine)
+        self._builder = SnapshotBuilder(
+            self._clock,
+            self._queues,
+            self.events,
+            amber_seconds=settings.lag_amber_seconds,
+            red_seconds=settings.lag_red_seconds,
+            spool_budget=settings.spool_max_bytes,
+            store=unasked(engine),
+            harvester=this_harvester(demo=demo),
+        )
+        self._keeper = TelemetryKeeper(engine, settings, self._clock, self.events, self._builder, self.snapshot)
+        for queue in set(self._queues) - self._to_begin:
+            self._builder.meters[queue].state = QueueState.STOPPED
         self._workers: dict[Queue, QueueWorker] = {}
         self._leases: list[Lease] = []
         self._access: ApiAccess | None = None
@@ -100,7 +121,9 @@ class Supervisor:
         try:
             for queue in self._queues:
                 spool = Spool(self._settings.spool_dir, queue)
-                self._leases.append(Lease(spool.directory, queue.key))
+                lease = Lease(spool.directory, queue.key)
+                self._leases.append(lease)
+                self._builder.meters[queue].held_by = lease.holder
         except BaseException:
             self._release()
             raise
@@ -110,10 +133,7 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for the end: requests in flight are cancelled, the page in hand is finished. Returns at once."""
         self._stop_wanted.set()
-        loop = self._loop
-        if loop is not None and not self._finished.is_set():
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._stop_asked.set)
+        self._on_loop(self._stop_asked.set)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, by goal or by `stop`; False where it has not come in `timeout` seconds."""
@@ -139,20 +159,20 @@ class Supervisor:
         """Go on asking for a queue, or for all."""
         self._tell(queue, QueueWorker.resume)
 
+    def start_queue(self, queue: Queue) -> None:
+        """Set a queue going that was not begun, was stopped, or could not go on. A running one stays as it is."""
+        self._to_begin.add(queue)
+        self._on_loop(self._begin_wanted)
+
+    def stop_queue(self, queue: Queue) -> None:
+        """End a queue as `stop` ends all: requests in flight are cancelled, the page in hand is finished."""
+        self._to_begin.discard(queue)
+        self._on_loop(lambda: self._end(queue))
+
     def snapshot(self) -> Snapshot:
         """The whole harvest as it is now."""
-        now = self._clock.now()
-        amber, red = self._settings.lag_amber_seconds, self._settings.lag_red_seconds
-        return Snapshot(
-            taken_at=now,
-            started_at=self._started_at,
-            amber_seconds=amber,
-            red_seconds=red,
-            requests=self._requests.snapshot(),
-            queues=tuple(meter.snapshot(now, amber, red) for meter in self._meters.values()),
-            pacers=self._access.pacer_snapshots() if self._access else (),
-            events=self.events.tail(50),
-        )
+        access = self._access
+        return self._builder.build(access.pacer_snapshots() if access else (), access.throttles() if access else ())
 
     # On the harvest's own thread ---------------------------------------------------------------------------------
 
@@ -167,14 +187,14 @@ class Supervisor:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop_asked = asyncio.Event()
+        self._tasks_changed = asyncio.Event()
         if self._stop_wanted.is_set():
             return
         transport = self._transport() if self._transport else None
         async with ApiAccess(
             self._settings, transport=transport, clock=self._clock, record=self._count, events=self.events
         ) as access:
-            self._access = access
-            beside = asyncio.create_task(self._keep_telemetry())
+            beside = asyncio.create_task(self._keeper.run())
             harvest = asyncio.create_task(self._harvest_all(access))
             stop = asyncio.create_task(self._stop_asked.wait())
             try:
@@ -189,9 +209,44 @@ class Supervisor:
                 await asyncio.gather(stop, beside, return_exceptions=True)
 
     async def _harvest_all(self, access: ApiAccess) -> None:
-        async with asyncio.TaskGroup() as group:
-            for queue in self._queues:
-                group.create_task(self._harvest(queue, access))
+        self._access = access
+        self._begin_wanted()
+        try:
+            while self._tasks or self._resident:
+                await self._tasks_changed.wait()
+                self._tasks_changed.clear()
+                for queue, task in [(queue, task) for queue, task in self._tasks.items() if task.done()]:
+                    del self._tasks[queue]
+                    self._ending.discard(queue)
+                    if not task.cancelled():
+                        task.result()
+                self._begin_wanted()
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _begin_wanted(self) -> None:
+        """Set going what is wanted and does not run; one that is just ending begins anew when it has ended."""
+        access = self._access
+        if access is None:
+            return
+        for queue in [queue for queue in self._queues if queue in self._to_begin and queue not in self._ending]:
+            self._to_begin.discard(queue)
+            if queue in self._tasks:
+                continue
+            self._stopped_queues.pop(queue, None)
+            self._builder.meters[queue].begin_anew()
+            self._tasks[queue] = task = asyncio.create_task(self._harvest(queue, access))
+            task.add_done_callback(lambda _: self._tasks_changed.set())
+
+    def _end(self, queue: Queue) -> None:
+        task = self._tasks.get(queue)
+        if task is not None and not task.done():
+            self._ending.add(queue)
+            self._builder.meters[queue].state = QueueState.STOPPING
+            self.events.add(Event(self._clock.now(), Level.INFO, queue.key, "stopping", "the page in hand is finished"))
+            task.cancel()
 
     async def _harvest(self, queue: Queue, access: ApiAccess) -> None:
         settings = self._settings
@@ -216,7 +271,7 @@ class Supervisor:
             self._policy(),
             clock=self._clock,
             random=self._random,
-            meter=self._meters[queue],
+            meter=self._builder.meters[queue],
             events=self.events,
             spool_has_room=self._spool_has_room,
         )
@@ -226,7 +281,7 @@ class Supervisor:
         except QueueStopped as stopped:
             self._give_up(queue, stopped)
         except Exception as error:  # one queue's fault must not end the others
-            self._meters[queue].state = QueueState.FAILED
+            self._builder.meters[queue].state = QueueState.FAILED
             self._give_up(
                 queue,
                 QueueStopped(
@@ -235,6 +290,7 @@ class Supervisor:
                 ),
             )
         finally:
+            self._workers.pop(queue, None)
             await asyncio.shield(store.close())
 
     def _give_up(self, queue: Queue, stopped: QueueStopped) -> None:
@@ -256,51 +312,22 @@ class Supervisor:
         )
 
     def _spool_has_room(self) -> bool:
-        used = sum(meter.spool_bytes for meter in self._meters.values())
+        used = sum(meter.spool_bytes for meter in self._builder.meters.values())
         return used < self._settings.spool_max_bytes * SPOOL_ROOM_SHARE
 
-    async def _keep_telemetry(self) -> None:
-        thread = ThreadOffload("telemetry")
-        upkeep = Upkeep(self._engine, self._settings.raw_retention_days, self._settings.silver_retention_days)
-        flush = "telemetry cannot be written", lambda: self._sink.flush(self.snapshot())
-        care = "upkeep of the store failed", lambda: self._say_done(upkeep.when_due(self._clock.monotonic()))
-        failing: set[str] = set()
-        try:
-            while True:
-                await self._clock.sleep(TELEMETRY_EVERY_SECONDS)
-                await self._try_on(thread, *flush, failing)
-                await self._try_on(thread, *care, failing)
-        finally:
-            await asyncio.shield(self._try_on(thread, *flush, failing))
-            await thread.run(self._sink.close)
-            await thread.run(upkeep.close)
-            thread.close()
-
-    async def _try_on(self, thread: ThreadOffload, failure: str, work: Callable[[], None], failing: set[str]) -> None:
-        """Do what the harvest does not depend on; a failure is told when it begins, and never ends anything."""
-        try:
-            await thread.run(work)
-            failing.discard(failure)
-        except Exception as error:
-            if failure not in failing:
-                todo = error.hint if isinstance(error, StoreError) else ""
-                self.events.add(Event(self._clock.now(), Level.WARNING, "", f"{failure}: {error}", todo=todo))
-            failing.add(failure)
-
-    def _say_done(self, changes: list[str]) -> None:
-        for change in changes:
-            self.events.add(Event(self._clock.now(), Level.INFO, "", change))
-
     def _count(self, record: RequestRecord) -> None:
-        self._requests.count(record)
-        self._sink.record(record)
+        self._builder.requests.count(record)
+        self._keeper.record(record)
+
+    def _on_loop(self, call: Callable[[], None]) -> None:
+        if self._loop is not None and not self._finished.is_set():
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(call)
 
     def _tell(self, queue: Queue | None, command: Callable[[QueueWorker], None]) -> None:
-        if self._loop is None:
-            return
         for name, worker in list(self._workers.items()):
             if queue is None or name == queue:
-                self._loop.call_soon_threadsafe(command, worker)
+                self._on_loop(partial(command, worker))
 
     def _release(self) -> None:
         for lease in self._leases:

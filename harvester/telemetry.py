@@ -1,127 +1,37 @@
-"""Counters of the harvest, and the one frozen `Snapshot` that everything outside is drawn from."""
+"""The counters of the harvest: written by those who work, read once a second for a `Snapshot`."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 
-from harvester.api.pacer import PacerSnapshot
 from harvester.clock import Clock
-from harvester.events import Event
+from harvester.history import Gauge, Tally
 from harvester.lag import LagLevel, lag_level
 from harvester.model import Queue, RequestRecord
+from harvester.snapshot import (
+    History,
+    QueueSnapshot,
+    QueueState,
+    RecentPage,
+    RequestsSnapshot,
+    ThroughputSnapshot,
+    Trouble,
+)
 
 RATE_WINDOW_SECONDS = 60.0
 LATENCY_SAMPLES = 2000
-
-
-class QueueState(StrEnum):
-    """What a queue is doing."""
-
-    STARTING = "starting"
-    RECOVERING = "recovering"
-    HARVESTING = "harvesting"
-    CAUGHT_UP = "caught up"
-    RETRYING = "retrying"
-    """A failure is being waited out."""
-    STORE_LOST = "store lost"
-    """Pages collect in the spool until ClickHouse is back."""
-    SPOOL_FULL = "spool full"
-    """Polling has stopped until the store takes pages."""
-    PAUSED = "paused"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    FAILED = "failed"
-    """Stopped by a cause that waiting does not mend."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something that keeps a queue from moving."""
-
-    what: str
-    since: float
-    tries: int
-    next_try_at: float | None
-    """Epoch seconds; None where nothing is tried again by itself."""
-    todo: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueSnapshot:
-    """One queue at one instant."""
-
-    queue_key: str
-    state: QueueState
-    level: LagLevel
-    lag_seconds: float | None
-    """Age of the last progress, counted from `wakes_at` where that is later; None before the first."""
-    last_progress_at: float | None
-    stalled_since: float | None
-    """Since when nothing has moved though it should; None while all is well."""
-    cursor: str
-    """Cursor of the last committed page."""
-    next_cursor: str
-    seq: int
-    """Place of the last committed page; 0 before the first."""
-    pages: int
-    """Committed since the start, as are the following."""
-    stashes: int
-    items: int
-    page_bytes: int
-    set_aside: int
-    """Records and pages that became dead letters."""
-    spool_pages: int
-    spool_bytes: int
-    caught_up: bool
-    wakes_at: float | None
-    """Epoch seconds of the planned next look of a queue that has nothing to do until then; else None."""
-    behind_hours: int | None
-    """Whole hours that are published and not yet stored; None where the head of the stream is unknown."""
-    trouble: Trouble | None
-    commit_ms: float
-    """How long the last page took from its last byte until it could be queried; 0 before the first."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestsSnapshot:
-    """The requests of all queues since the start."""
-
-    total: int
-    per_second: float
-    """Mean over the last minute."""
-    ok: int
-    rate_limited: int
-    refused: int
-    server_errors: int
-    network_errors: int
-    p50_ms: float | None
-    p95_ms: float | None
-    wire_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The whole harvest at one instant."""
-
-    taken_at: float
-    started_at: float
-    amber_seconds: float
-    red_seconds: float
-    requests: RequestsSnapshot
-    queues: tuple[QueueSnapshot, ...]
-    pacers: tuple[PacerSnapshot, ...]
-    events: tuple[Event, ...]
-    """The newest, oldest first."""
+RECENT_PAGES = 20
 
 
 @dataclass(slots=True)
 class QueueMeter:
-    """The counters of one queue. Written by its worker, read by `Telemetry`; single assignments only."""
+    """The counters of one queue. Written by its worker, read from anywhere; single assignments only."""
 
     queue: Queue
+    throughput: ThroughputMeter | None = None
+    lag_history: Gauge | None = None
     state: QueueState = QueueState.STARTING
     last_progress_at: float | None = None
     started_at: float = 0.0
@@ -140,17 +50,51 @@ class QueueMeter:
     behind_hours: int | None = None
     trouble: Trouble | None = None
     commit_ms: float = 0.0
+    held_by: str = ""
+    recent_pages: deque[RecentPage] = field(default_factory=lambda: deque(maxlen=RECENT_PAGES))
+
+    def committed(self, page: RecentPage, *, whole: bool = True) -> None:
+        """A page is in the store; with `whole` False it was set aside as a whole."""
+        self.pages += whole
+        self.stashes += page.stashes
+        self.items += page.items
+        self.set_aside += page.set_aside
+        self.page_bytes += page.page_bytes
+        self.cursor, self.seq = page.cursor, page.seq
+        self.last_progress_at = page.at
+        self.commit_ms = page.commit_ms
+        self.recent_pages.append(page)
+        if self.throughput is not None and whole:
+            self.throughput.committed(page)
+
+    def measure_spool(self, pages: int, size: int) -> None:
+        """Take note of what waits for the store: pages, and their bytes on disk."""
+        self.spool_pages, self.spool_bytes = pages, size
+
+    def lag_seconds(self, now: float) -> float | None:
+        """Age of the last progress, counted from a planned wake-up where that is later; None before the first."""
+        since = self._waiting_since()
+        return None if since is None else max(0.0, now - since)
+
+    def sample(self, now: float) -> None:
+        """Take the lag into its history."""
+        if self.lag_history is not None:
+            self.lag_history.set(self.lag_seconds(now))
+
+    def begin_anew(self) -> None:
+        """The queue is set going; what it has counted stays."""
+        self.state = QueueState.STARTING
+        self.trouble = self.wakes_at = None
+        self.caught_up = False
 
     def snapshot(self, now: float, amber: float, red: float) -> QueueSnapshot:
         """This queue as it is."""
-        since = self.last_progress_at
-        if since is not None and self.wakes_at is not None:
-            since = max(since, self.wakes_at)
-        lag = None if since is None else max(0.0, now - since)
+        lag = self.lag_seconds(now)
         level = lag_level(lag, amber, red)
-        stalled = self.trouble.since if self.trouble else None
+        trouble = self.trouble
+        stalled = trouble.since if trouble else None
         if stalled is None and level is LagLevel.RED:
-            stalled = since
+            stalled = self._waiting_since()
         return QueueSnapshot(
             queue_key=self.queue.key,
             state=self.state,
@@ -171,9 +115,16 @@ class QueueMeter:
             caught_up=self.caught_up,
             wakes_at=self.wakes_at,
             behind_hours=self.behind_hours,
-            trouble=self.trouble,
+            trouble=trouble,
             commit_ms=self.commit_ms,
+            lag=self.lag_history.history() if self.lag_history is not None else History(),
+            recent_pages=tuple(self.recent_pages),
+            held_by=self.held_by,
         )
+
+    def _waiting_since(self) -> float | None:
+        since, wakes_at = self.last_progress_at, self.wakes_at
+        return since if since is None or wakes_at is None else max(since, wakes_at)
 
 
 class RequestMeter:
@@ -186,6 +137,7 @@ class RequestMeter:
         self._times: deque[float] = deque()
         self._latencies: deque[float] = deque(maxlen=LATENCY_SAMPLES)
         self._wire_bytes = 0
+        self._rate = Tally(clock)
         self._since = clock.monotonic()
 
     def count(self, record: RequestRecord) -> None:
@@ -193,6 +145,7 @@ class RequestMeter:
         with self._lock:
             self._outcomes[record.outcome.value] += 1
             self._times.append(self._clock.monotonic())
+            self._rate.add()
             self._forget()
             self._wire_bytes += record.wire_bytes
             if record.http_status:
@@ -202,26 +155,60 @@ class RequestMeter:
         """The figures as they are."""
         with self._lock:
             self._forget()
-            measured = sorted(self._latencies)
+            latencies = list(self._latencies)
+            counts = self._outcomes.copy()
             span = min(RATE_WINDOW_SECONDS, max(1.0, self._clock.monotonic() - self._since))
-            counts = self._outcomes
-            return RequestsSnapshot(
-                total=counts.total(),
-                per_second=len(self._times) / span,
-                ok=counts["ok"],
-                rate_limited=counts["rate_limited"],
-                refused=counts["refused"],
-                server_errors=counts["server_error"],
-                network_errors=counts["network_error"] + counts["bad_body"],
-                p50_ms=_quantile(measured, 0.5),
-                p95_ms=_quantile(measured, 0.95),
-                wire_bytes=self._wire_bytes,
-            )
+            per_second, rate, wire_bytes = len(self._times) / span, self._rate.history(), self._wire_bytes
+        latencies.sort()
+        return RequestsSnapshot(
+            total=counts.total(),
+            per_second=per_second,
+            ok=counts["ok"],
+            rate_limited=counts["rate_limited"],
+            refused=counts["refused"],
+            server_errors=counts["server_error"],
+            network_errors=counts["network_error"] + counts["bad_body"],
+            p50_ms=_quantile(latencies, 0.5),
+            p95_ms=_quantile(latencies, 0.95),
+            wire_bytes=wire_bytes,
+            cancelled=counts["cancelled"],
+            rate=rate,
+        )
 
     def _forget(self) -> None:
         horizon = self._clock.monotonic() - RATE_WINDOW_SECONDS
         while self._times and self._times[0] < horizon:
             self._times.popleft()
+
+
+class ThroughputMeter:
+    """Counts what all queues bring into the store. Safe from every thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._lock = threading.Lock()
+        self._pages, self._stashes, self._items, self._bytes = (Tally(clock) for _ in range(4))
+
+    def committed(self, page: RecentPage) -> None:
+        """Take note of a page."""
+        with self._lock:
+            self._pages.add()
+            self._stashes.add(page.stashes)
+            self._items.add(page.items)
+            self._bytes.add(page.page_bytes)
+
+    def snapshot(self) -> ThroughputSnapshot:
+        """The figures as they are."""
+        with self._lock:
+            return ThroughputSnapshot(
+                pages_per_second=self._pages.per_second(),
+                stashes_per_second=self._stashes.per_second(),
+                items_per_second=self._items.per_second(),
+                bytes_per_second=self._bytes.per_second(),
+                pages=self._pages.history(),
+                stashes=self._stashes.history(),
+                items=self._items.history(),
+                bytes=self._bytes.history(),
+            )
 
 
 def _quantile(ordered: list[float], share: float) -> float | None:

@@ -1,6 +1,6 @@
 """`poe-ledger`: the terminal app, and with `--headless` every command without a screen.
 
-Textual is imported only where there is a screen to draw.
+Textual is imported only where there is a screen to draw, and nothing heavy before its first paint.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from harvester.commands.exit_codes import DONE, FAILED, INTERRUPTED, MISUSED
 from harvester.commands.hints import program
 from harvester.commands.output import say, say_warnings
-from harvester.settings import Settings, SettingsError, load_settings
 from harvester.version import __version__
+from poe_ledger_tui.plans import SIMULATED_FEED, Wishes
 
-SIMULATED_FEED = "psapi"
-_ANYWHERE = ("--headless", "--demo", "--monitor")
+if TYPE_CHECKING:
+    from harvester.settings import Settings
+
+_ANYWHERE = ("--headless", "--demo", "--monitor", "--start", "--no-start")
 
 app = typer.Typer(
     name="poe-ledger",
@@ -43,6 +45,13 @@ class Mode:
 
     headless: bool = False
     demo: bool = False
+    monitor: bool = False
+    start: bool | None = None
+
+    @property
+    def screen(self) -> bool:
+        """Whether the terminal app is to be opened where a command leaves that open."""
+        return not self.headless and _on_a_terminal()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,20 +80,32 @@ def entry(
     demo: Annotated[
         bool, typer.Option("--demo", help="Against a simulated API, in a throw-away directory; may stand anywhere.")
     ] = False,
-    monitor: Annotated[bool, typer.Option("--monitor", hidden=True)] = False,
+    monitor: Annotated[
+        bool, typer.Option("--monitor", help="The app, to watch a harvest of another process; may stand anywhere.")
+    ] = False,
+    start: Annotated[
+        bool | None,
+        typer.Option(
+            "--start/--no-start",
+            help="The app begins with the harvest on or off. Default: as it was left.",
+            show_default=False,
+        ),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Keeps a history of the Path of Exile market in ClickHouse. Without a command it harvests.
+    """Keeps a history of the Path of Exile market in ClickHouse.
+
+    Without a command it opens the terminal app; without a terminal it harvests as with --headless.
 
     Not affiliated with or endorsed by Grinding Gear Games.
     """
     if version:
         say(sys.stdout, f"poe-ledger {__version__}")
         raise typer.Exit
-    if monitor:
-        say(sys.stderr, "--monitor needs the terminal app, which is not there yet. See: poe-ledger --headless status")
+    context.obj = mode = Mode(headless, demo, monitor, start)
+    if monitor and not mode.screen:
+        say(sys.stderr, "--monitor opens the terminal app, which needs a terminal. See: poe-ledger --headless status")
         raise typer.Exit(MISUSED)
-    context.obj = Mode(headless, demo)
     if context.invoked_subcommand is None:
         harvest(context)
 
@@ -103,14 +124,15 @@ def harvest(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
 ) -> None:
-    """Harvest the market into ClickHouse until it is told to stop (Ctrl-C)."""
+    """Open the app on its dashboard. With --headless, --once, --pages or --json: harvest without a screen."""
+    mode: Mode = context.obj
+    _none_empty(feed=feed, realm=realm, league=league)
+    if mode.screen and not (once or pages or json):
+        _open(mode, "dashboard", feeds=feed, realms=realm, leagues=league)
     from harvester.commands.demo import DEMO_PAGES, demo_transport, last_demo_directory
     from harvester.commands.demo_report import report_demo
     from harvester.commands.harvest import HarvestOptions, run_harvest
     from harvester.supervisor import Goal
-
-    mode: Mode = context.obj
-    _none_empty(feed=feed, realm=realm, league=league)
 
     def run(settings: Settings, command: str) -> int:
         chosen = settings.with_overrides(feeds=feed, realms=realm, leagues=league)
@@ -131,8 +153,6 @@ def harvest(
             return DONE  # Ctrl-C is how an endless demo ends, and `make run` calls any other code an error
         return code
 
-    if not mode.headless and _on_a_terminal():
-        say(sys.stderr, "The terminal app is not there yet: harvesting without it (as with --headless). Ctrl-C stops.")
     # Until the harvest listens for them itself: asked to leave before it began is no failure.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
@@ -157,7 +177,9 @@ def migrate(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
 ) -> None:
-    """Show or apply the migrations of the schema. Applying again is always safe."""
+    """Open the app on the migrations. With --headless or an option: show or apply them without a screen."""
+    if context.obj.screen and not (status or apply or dry_run or allow_drift or json):
+        _open(context.obj, "migrations")
     from harvester.commands.migrate import MigrateAction, run_migrate
     from harvester.commands.store_access import engine_of
 
@@ -187,7 +209,9 @@ def sanity(
     only: Annotated[str | None, typer.Argument(help="One file of schema/sanity, for example bronze.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
 ) -> None:
-    """Run the sanity checks and judge them. Exit code 4 where one is red."""
+    """Open the app on the checks. With --headless, a file or --json: judge them. Exit code 4 where one is red."""
+    if context.obj.screen and not (only or json):
+        _open(context.obj, "sanity")
     from harvester.commands.sanity import run_sanity
     from harvester.commands.store_access import engine_of
 
@@ -241,6 +265,7 @@ def _finish(mode: Mode, run: Callable[[Settings, str], int], *, fresh_demo: bool
     `run` takes the settings, and what stands before a command's name in hints.
     """
     from harvester.commands.demo import demo_command, last_demo_directory, new_demo_directory, settings_of_demo
+    from harvester.settings import SettingsError, load_settings
 
     try:
         if mode.demo and not fresh_demo and not last_demo_directory().is_dir():
@@ -258,6 +283,22 @@ def _finish(mode: Mode, run: Callable[[Settings, str], int], *, fresh_demo: bool
         say(sys.stderr, str(error))
         code = MISUSED
     raise typer.Exit(code)
+
+
+def _open(
+    mode: Mode,
+    screen: str,
+    *,
+    feeds: list[str] | None = None,
+    realms: list[str] | None = None,
+    leagues: list[str] | None = None,
+) -> NoReturn:
+    """Open the terminal app on one of its screens, and leave with its exit code."""
+    from poe_ledger_tui.launch import run_app
+    from poe_ledger_tui.plans import make_plan
+
+    wishes = Wishes(mode.demo, mode.monitor, mode.start, feeds, realms, leagues)
+    raise typer.Exit(run_app(lambda as_left: make_plan(wishes, as_left), opened_on=screen))
 
 
 def _none_empty(**options: list[str] | None) -> None:

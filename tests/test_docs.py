@@ -21,13 +21,13 @@ from pathlib import Path
 import pytest
 
 from harvester.settings import VARIABLES
+from harvester.snapshot import QueueState
 from harvester.store import migrations
 from harvester.store.crash_points import CRASH_POINTS
 from harvester.store.engine import Engine, Handle
 from harvester.store.sanity import load_checks
 from harvester.store.schema_files import migrations_directory, sanity_directory
 from harvester.store.sql_script import split
-from harvester.telemetry import QueueState
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])

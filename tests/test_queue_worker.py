@@ -11,9 +11,9 @@ from harvester.queue_worker import QueueStopped
 from harvester.simulator.answers import Ending, Latency
 from harvester.simulator.faults import Override, ScriptedFaults, answer, edge, wrong_body
 from harvester.simulator.river import EndOfStream, River
+from harvester.snapshot import QueueState
 from harvester.store.commit import Standing
 from harvester.store.errors import StoreError, StoreFault
-from harvester.telemetry import QueueState
 from tests.worker_bench import Bench, policy_until_caught_up
 
 

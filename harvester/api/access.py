@@ -13,6 +13,7 @@ from harvester.api.oauth import TokenSource
 from harvester.api.pacer import PacerSnapshot
 from harvester.api.pacer_book import PacerBook
 from harvester.api.restrictions import RestrictionFile
+from harvester.api.throttle import Throttle
 from harvester.clock import Clock
 from harvester.events import Event, EventLog, Level
 from harvester.files import create_directory
@@ -66,6 +67,10 @@ class ApiAccess:
     def pacer_snapshots(self) -> tuple[PacerSnapshot, ...]:
         """What each pacer would do now."""
         return self._book.snapshots()
+
+    def throttles(self) -> tuple[Throttle, ...]:
+        """The latest 429s and restrictions, the newest last."""
+        return self._book.throttles()
 
     async def __aenter__(self) -> Self:
         return self

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harvester.api.pace import BASE_MARGIN, Pace
+from harvester.api.throttle import Throttle
 from harvester.api.window import Hit
 from harvester.clock import Clock
-from harvester.model import Limits, Rule
+from harvester.model import Count, Epoch, Limits, Rule
 
 _INSTANT = 1e-6
 """Seconds that make no difference; keeps rounding of timers from spinning the loop."""
@@ -35,11 +36,11 @@ class PacerSnapshot:
     """Between two requests."""
     next_slot_seconds: float | None
     """Until the next request may leave; None while that depends on an answer still awaited."""
-    restricted_until: float | None
-    """Epoch seconds; None without a restriction."""
+    restricted_until: Epoch | None
+    """None without a restriction."""
     margin_seconds: float
-    in_flight: int
-    waiting: int
+    in_flight: Count
+    waiting: Count
     """Callers that wait for a slot."""
 
 
@@ -92,10 +93,11 @@ class Pacer:
         margin: float = BASE_MARGIN,
         route: Route | None = None,
         settled: Callable[[Pacer], None] | None = None,
+        throttled: Callable[[Throttle], None] | None = None,
     ) -> None:
         """`name` stands in for the policy until one is known; `margin` is in seconds.
 
-        `settled` is called with the pacer that counted an answer, after it did.
+        `settled` is called with the pacer that counted an answer, after it did; `throttled` with what slowed us down.
         """
         self.name = name
         self.policy = policy
@@ -103,6 +105,7 @@ class Pacer:
         self._clock = clock
         self._route = route
         self._settled = settled
+        self._throttled = throttled
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
         self._waiting = 0
@@ -187,11 +190,30 @@ class Pacer:
         pacer = self._route(self, name, hit, limits) if self._route is not None else self
         if self._route is None and limits.policy is not None:
             self.policy = limits.policy
+        before = pacer.pace.spacing(now), pacer.pace.margin, pacer.pace.blocked_until
         pacer.pace.answered(hit, limits, status, now)
+        if self._throttled is not None and (status == 429 or pacer.pace.blocked_until > max(before[2], now)):
+            self._throttled(pacer._throttle(name, limits, status, now, before))
         pacer._changed.set()
         self._changed.set()
         if pacer._settled is not None:
             pacer._settled(pacer)
+
+    def _throttle(
+        self, name: str, limits: Limits, status: int, now: float, before: tuple[float, float, float]
+    ) -> Throttle:
+        return Throttle(
+            at=self._clock.now(),
+            policy=self.label,
+            queue_key=name,
+            http_status=status,
+            retry_after=limits.retry_after,
+            restricted_seconds=max(0.0, self.pace.blocked_until - now),
+            pace_before=before[0],
+            pace_after=self.pace.spacing(now),
+            margin_before=before[1],
+            margin_after=self.pace.margin,
+        )
 
     def mark_failed(self, hit: Hit) -> None:
         """See `Slot.failed`."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
 from harvester.api.pace import BASE_MARGIN
 from harvester.api.pacer import Pacer, PacerSnapshot, Slot
 from harvester.api.restrictions import RestrictionFile, SavedLimits, SavedPolicy
+from harvester.api.throttle import Throttle
 from harvester.api.window import Hit
 from harvester.clock import Clock
 from harvester.model import Limits, Rule
+
+THROTTLES_KEPT = 50
 
 _Remembered = tuple[float, tuple[Rule, ...], tuple[float, ...]]
 
@@ -36,6 +40,7 @@ class PacerBook:
         self._by_endpoint: dict[str, Pacer] = {}
         self._by_policy: dict[str, Pacer] = {}
         self._remembered: dict[str, _Remembered] = {}
+        self._throttles: deque[Throttle] = deque(maxlen=THROTTLES_KEPT)
         self._saved = SavedLimits()
         self._write_failed = False
         if file is not None:
@@ -60,13 +65,17 @@ class PacerBook:
 
     def snapshots(self) -> tuple[PacerSnapshot, ...]:
         """One per pacer in use, by name."""
-        pacers = {id(pacer.current): pacer.current for pacer in self._by_queue.values()}
+        pacers = {id(pacer.current): pacer.current for pacer in tuple(self._by_queue.values())}
         return tuple(pacer.snapshot() for pacer in sorted(pacers.values(), key=lambda pacer: pacer.label))
 
     def snapshot(self, queue: str) -> PacerSnapshot | None:
         """That of the pacer which serves `queue`; None before its first request."""
         found = self._by_queue.get(queue)
         return found.current.snapshot() if found is not None else None
+
+    def throttles(self) -> tuple[Throttle, ...]:
+        """The latest 429s and restrictions of all policies, the newest last."""
+        return tuple(self._throttles)
 
     # -- inside ----------------------------------------------------------------------------------------
 
@@ -78,6 +87,7 @@ class PacerBook:
             margin=self._margin,
             route=self._route,
             settled=self._settled,
+            throttled=self._throttles.append,
         )
         saved = self._saved.policies.get(policy or name)
         if saved is not None:

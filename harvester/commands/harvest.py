@@ -18,6 +18,7 @@ from harvester.commands.store_access import engine_of, unusable_spool
 from harvester.events import Event, Level
 from harvester.feeds.registry import FEEDS
 from harvester.settings import Settings
+from harvester.snapshot import QueueSnapshot, QueueState, Snapshot
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError
 from harvester.store.lease import LeaseTaken
@@ -25,7 +26,6 @@ from harvester.store.migrations import MigrationError, MigrationProgress, Progre
 from harvester.store.readiness import make_ready
 from harvester.store.schema_files import SchemaFilesMissingError
 from harvester.supervisor import Goal, Supervisor
-from harvester.telemetry import QueueSnapshot, QueueState, Snapshot
 
 TICK_SECONDS = 0.25
 JUDGED_AFTER_PAGES = 3
@@ -66,7 +66,14 @@ def run_harvest(settings: Settings, options: HarvestOptions, *, out: TextIO, err
     blocked = _prepare(engine, options, err)
     if blocked is not None:
         return blocked
-    supervisor = Supervisor(settings, engine, queues, goal=options.goal, transport=options.transport)
+    supervisor = Supervisor(
+        settings,
+        engine,
+        queues,
+        goal=options.goal,
+        transport=options.transport,
+        demo=options.transport is not None,
+    )
     display = make_display(err, supervisor.snapshot, supervisor.events, options.goal)
     with leaving_on_signals(supervisor.stop) as leave:
         try:

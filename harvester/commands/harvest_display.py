@@ -16,8 +16,8 @@ from rich.text import Text
 from harvester.commands.output import printable, say
 from harvester.events import Event, EventLog, Level
 from harvester.lag import LagLevel
+from harvester.snapshot import QueueSnapshot, Snapshot
 from harvester.supervisor import Goal
-from harvester.telemetry import QueueSnapshot, Snapshot
 
 LINE_EVERY_SECONDS = 10.0
 _LEVEL_STYLE = {LagLevel.OK: "green", LagLevel.AMBER: "yellow", LagLevel.RED: "bold red", LagLevel.UNKNOWN: ""}

@@ -28,6 +28,11 @@ class Lease:
             self.release()
             raise
 
+    @property
+    def holder(self) -> str:
+        """Us, in the words that a second taker reads."""
+        return f"process {os.getpid()}"
+
     def _take(self, owner: str) -> None:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,7 +40,7 @@ class Lease:
             holder = os.read(self._descriptor, 200).decode("utf-8", "replace").strip()
             raise LeaseTaken(f"{owner} is already run by {holder or 'another process'}.") from None
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"process {os.getpid()}\n".encode(), 0)
+        os.pwrite(self._descriptor, f"{self.holder}\n".encode(), 0)
 
     def release(self) -> None:
         """Let go. Releasing twice is harmless."""

@@ -22,13 +22,13 @@ from harvester.settings import Settings, demo_settings
 from harvester.simulator.api import SimulatedApi
 from harvester.simulator.rules import Policy
 from harvester.simulator.transport import SimulatorTransport
+from harvester.snapshot import QueueState
 from harvester.store import migrations
 from harvester.store.checkpoints import last_page_checkpoint
 from harvester.store.engine import Engine
 from harvester.store.schema_files import migrations_directory
 from harvester.store.spool import Spool
 from harvester.supervisor import Goal, Supervisor
-from harvester.telemetry import QueueState
 from tests.soak.stream import LONGEST, Stream
 
 QUEUE = Queue("psapi", "pc")

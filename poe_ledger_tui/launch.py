@@ -1,0 +1,57 @@
+"""Starts the app on a terminal and ends the process with the right exit code. Textual is imported from here on."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from harvester.clock import SystemClock
+from poe_ledger_tui.app import LedgerApp
+from poe_ledger_tui.config import ConfigError, config_path, load_config
+from poe_ledger_tui.engine_room import EngineRoom
+from poe_ledger_tui.prefs import AsLeft, load_prefs, prefs_path
+from poe_ledger_tui.session import HarvestPlan
+from poe_ledger_tui.terminal import LastResort, Terminal
+
+Loader = Callable[[AsLeft], HarvestPlan]
+"""Reads the settings and decides what is run, knowing how the app was left; called on the engine room's thread."""
+
+
+def run_app(load: Loader, *, opened_on: str = "dashboard", config_file: Path | None = None) -> int:
+    """Show the app until it is left; returns the exit code. The terminal is as it was before."""
+    try:
+        config = load_config(config_file or config_path())
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    prefs_file = prefs_path()
+    as_left = load_prefs(prefs_file)
+    terminal = Terminal()
+    last_resort = LastResort(terminal.restore)
+    clock = SystemClock()
+    app = LedgerApp(
+        lambda post: EngineRoom(lambda: load(as_left), post, clock),
+        config=config,
+        as_left=as_left,
+        prefs_file=prefs_file,
+        opened_on=opened_on,
+        clock=clock,
+        last_resort=last_resort,
+    )
+    result = app.run()
+    last_resort.disarm()
+    code = result if result is not None else (app.return_code or 0)
+    words = app.message_after or (app.room.plan.farewell if app.room.plan is not None else "")
+    if words:
+        from harvester.commands.output import say
+
+        say(sys.stderr, words)
+    if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
+        # Something still hangs in a driver; waiting for it would hold the prompt back. Nothing is lost by it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code

@@ -1,0 +1,43 @@
+"""When the API slowed us down, for how long, and what it did to the pace."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.theme import Theme
+
+from harvester.api.throttle import Throttle
+from poe_ledger_tui.panes.base import Pane, lines, waiting
+from poe_ledger_tui.picture import Picture
+from poe_ledger_tui.safe_text import clean
+from poe_ledger_tui.theme import style
+from poe_ledger_tui.words import clock_time, duration
+
+SHOWN = 20
+
+
+class ThrottlesPane(Pane):
+    """The 429s and restrictions since the start, the newest first."""
+
+    TITLE = "429s"
+
+    def text(self, picture: Picture, width: int, theme: Theme) -> Text:
+        if picture.snapshot is None:
+            return waiting(theme)
+        throttles = picture.snapshot.throttles
+        if not throttles:
+            since = duration(picture.at - picture.snapshot.started_at)
+            return Text(f"none since the start, {since} ago", style=style(theme, "ok"))
+        return lines(*(_row(throttle, picture.at, width, theme) for throttle in reversed(throttles[-SHOWN:])))
+
+
+def _row(throttle: Throttle, now: float, width: int, theme: Theme) -> Text:
+    young = now - throttle.at < 600
+    row = Text(end="")
+    row.append(clock_time(throttle.at), style(theme, "muted"))
+    row.append(f" {'429' if throttle.http_status == 429 else 'restricted'}", style(theme, "amber" if young else ""))
+    wait = throttle.retry_after if throttle.retry_after is not None else throttle.restricted_seconds
+    row.append(f" wait {duration(wait)}")
+    row.append(f"  pace {throttle.pace_before:.2f}→{throttle.pace_after:.2f} s")
+    if width >= 60:
+        row.append(f"  {clean(throttle.policy, limit=40)}", style(theme, "muted"))
+    return row
