@@ -41,7 +41,7 @@ bench: $(STAMPS)/test ## measure speed, latency and memory (nothing is asserted)
 	@$(BIN)/python -m benchmarks
 
 soak: $(STAMPS)/test ## the long proofs: hundreds of random kills (about half an hour)
-	@$(BIN)/python -m pytest tests -m soak
+	@$(BIN)/python -m pytest tests -m soak --timeout 0
 
 clean: ## remove the environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,8 +13,10 @@ from msgspec import Meta
 
 Epoch = Annotated[float, Meta(ge=0, le=253_402_300_799)]
 """Seconds since the Unix epoch, to the end of year 9999: what can be shown as a time."""
-Count = Annotated[int, Meta(ge=0)]
-"""Never negative, which is checked where it comes from outside."""
+Seconds = Annotated[float, Meta(ge=0, le=253_402_300_799)]
+"""A span of time that can be shown."""
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""Never negative. Like the others, it is checked where a value comes from outside."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

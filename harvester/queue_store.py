@@ -46,6 +46,9 @@ class QueueStore(Protocol):
     async def put(self, spooled: SpooledPage) -> None:
         """Make a page safe on disk."""
 
+    async def knows(self, cursor: str) -> bool:
+        """Whether a page that was asked with this cursor is in the store or waits for it."""
+
     async def commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
         """Bring a page into the store for good; call again after a failure."""
 
@@ -107,6 +110,9 @@ class ClickHouseQueueStore:
 
     async def put(self, spooled: SpooledPage) -> None:
         await self._spool_thread.run(lambda: self._spool.put(spooled))
+
+    async def knows(self, cursor: str) -> bool:
+        return await self._store_thread.run(lambda: self._ready().knows(cursor))
 
     async def commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
         return await self._store_thread.run(lambda: self._commit(seq))

@@ -14,7 +14,7 @@ from harvester.api.pacer import PacerSnapshot
 from harvester.api.throttle import Throttle
 from harvester.events import Event
 from harvester.lag import LagLevel
-from harvester.model import Count, Epoch
+from harvester.model import Count, Epoch, Seconds
 
 SNAPSHOT_FORMAT = 1
 """Raised only when a reader of the former one would be misled; additions do not count."""
@@ -62,7 +62,7 @@ class Trouble:
 class History:
     """One figure over the last minutes, in equal steps."""
 
-    step_seconds: float = 5.0
+    step_seconds: Seconds = 5.0
     ends_at: Epoch = 0.0
     """Where the newest step ends."""
     values: tuple[float | None, ...] = ()
@@ -94,7 +94,7 @@ class QueueSnapshot:
     queue_key: str
     state: QueueState
     level: LagLevel
-    lag_seconds: float | None
+    lag_seconds: Seconds | None
     """Age of the last progress, counted from `wakes_at` where that is later; None before the first."""
     last_progress_at: Epoch | None
     stalled_since: Epoch | None
@@ -227,12 +227,12 @@ class Snapshot:
 
     taken_at: Epoch
     started_at: Epoch
-    amber_seconds: float
-    red_seconds: float
+    amber_seconds: Seconds
+    red_seconds: Seconds
     requests: RequestsSnapshot
     queues: tuple[QueueSnapshot, ...]
-    pacers: tuple[PacerSnapshot, ...]
-    events: tuple[Event, ...]
+    pacers: tuple[PacerSnapshot, ...] = ()
+    events: tuple[Event, ...] = ()
     """The newest, oldest first."""
     throughput: ThroughputSnapshot = ThroughputSnapshot()
     throttles: tuple[Throttle, ...] = ()

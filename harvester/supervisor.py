@@ -28,7 +28,9 @@ from harvester.queue_store import ClickHouseQueueStore
 from harvester.queue_worker import QueueStopped, QueueWorker, WorkerPolicy
 from harvester.settings import Settings
 from harvester.snapshot import QueueState, Snapshot
+from harvester.snapshot_address import socket_directory
 from harvester.snapshot_builder import SnapshotBuilder, this_harvester
+from harvester.snapshot_server import serving
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine
@@ -178,7 +180,8 @@ class Supervisor:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._main())
+            with serving(socket_directory(self._settings, self._engine), self.snapshot, self._warn):
+                asyncio.run(self._main())
         except BaseException as error:  # handed to whoever waits
             self._failure = error
         finally:
@@ -314,6 +317,9 @@ class Supervisor:
     def _spool_has_room(self) -> bool:
         used = sum(meter.spool_bytes for meter in self._builder.meters.values())
         return used < self._settings.spool_max_bytes * SPOOL_ROOM_SHARE
+
+    def _warn(self, text: str) -> None:
+        self.events.add(Event(self._clock.now(), Level.WARNING, "", text))
 
     def _count(self, record: RequestRecord) -> None:
         self._builder.requests.count(record)

@@ -36,6 +36,8 @@ class Action:
     """What runs it: `app.NAME` or `screen.NAME`, with the method `action_NAME` there."""
     dangerous: bool = False
     """It changes the store or stops the harvest; not offered where one may only watch."""
+    short: str = ""
+    """Its title where room is short; empty: the title."""
     footer: bool = False
     """Whether the footer shows it. Footers are short: at 80 columns about eight fit."""
     priority: bool = False
@@ -51,7 +53,16 @@ _GO, _HARVEST, _VIEW, _LEAVE = "Go to", "Harvest", "View", "Leave"
 
 ACTIONS: tuple[Action, ...] = (
     # Everywhere
-    Action("everywhere.dashboard", ("1",), "Dashboard", "How the harvest is.", _GO, "app.go('dashboard')", footer=True),
+    Action(
+        "everywhere.dashboard",
+        ("1",),
+        "Dashboard",
+        "How the harvest is.",
+        _GO,
+        "app.go('dashboard')",
+        short="Dash",
+        footer=True,
+    ),
     Action(
         "everywhere.migrations",
         ("2",),
@@ -59,6 +70,7 @@ ACTIONS: tuple[Action, ...] = (
         "The migrations of the schema: look at them, apply them.",
         _GO,
         "app.go('migrations')",
+        short="Schema",
         footer=True,
     ),
     Action(
@@ -115,7 +127,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "everywhere.palette",
         ("colon", "ctrl+p"),
-        "Palette",
+        "Menu",
         "Every command by name.",
         _VIEW,
         "app.command_palette",

@@ -14,6 +14,7 @@ from harvester.simulator.river import EndOfStream, River
 from harvester.snapshot import QueueState
 from harvester.store.commit import Standing
 from harvester.store.errors import StoreError, StoreFault
+from tests.replay import ReplayedPages
 from tests.worker_bench import Bench, policy_until_caught_up
 
 
@@ -314,3 +315,31 @@ def test_paused_it_asks_nothing_and_goes_on_when_told() -> None:
     bench.run(beside=pause)
     harvested_once(bench)
     assert asked[0] == asked[1]
+
+
+def stream(*next_ids: str) -> ReplayedPages:
+    """Small pages, each asked with the id that the one before it names."""
+    pages = [
+        f'{{"next_change_id":"{to}","stashes":[{{"id":"{n}","public":false,"items":[]}}]}}'
+        for n, to in enumerate(next_ids)
+    ]
+    return ReplayedPages([page.encode() for page in pages])
+
+
+def test_a_page_that_leads_back_is_followed_when_it_comes_three_times_the_same() -> None:
+    bench = Bench(river=stream("5-5", "2-2", "3-3"))  # type: ignore[arg-type]
+    bench.run()
+    assert [s.page.change_id for s in bench.store.committed] == ["", "5-5", "2-2"]
+    assert [record.change_id for record in bench.stash_requests].count("5-5") == 3
+    assert bench.meter.caught_up
+
+
+@pytest.mark.parametrize("next_ids", [("5-5", "7-7", "5-5"), ("5-5", "3-3", "5-5")])
+def test_a_stream_that_runs_in_circles_doubles_nothing_and_says_so(next_ids: tuple[str, ...]) -> None:
+    bench = Bench(river=stream(*next_ids))  # type: ignore[arg-type]
+    bench.run(seconds=3600)
+    asked = [s.page.change_id for s in bench.store.committed]
+    assert asked == sorted(set(asked), key=asked.index)
+    assert len(asked) == 2
+    assert "stored already" in bench.said()
+    assert bench.meter.trouble is not None

@@ -19,5 +19,6 @@ def test_real_pages_are_stored_and_read_as_they_are(shared_data: Path, league: s
         text=True,
         cwd=Path(__file__).parent.parent,
         check=False,
+        timeout=200,
     )
     assert run.returncode == 0, run.stdout + run.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import json
@@ -13,9 +14,11 @@ from harvester.clock import VirtualClock
 from harvester.commands.status import run_status
 from harvester.model import Page, Queue, SpooledPage
 from harvester.settings import Settings, load_settings
+from harvester.snapshot_server import SnapshotServer
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine, Handle
 from harvester.store.spool import Spool
+from tests.snapshot_bench import full_snapshot
 from tests.store_bench import item, migrate, open_bench, page_of, stash
 
 NOW = 1_767_225_700.0
@@ -60,7 +63,7 @@ def test_a_harvested_store_tells_queues_layers_and_schema(handle: Handle, engine
     assert ["v_listings_current", "2"] in [line.split() for line in lines]
 
     answer = json.loads(status(settings_for(engine, tmp_path), as_json=True)[1])
-    assert set(answer) == {"store", "schema", "said", "queues", "layers"}
+    assert set(answer) == {"store", "schema", "said", "queues", "layers", "harvest"}
     (queue,) = answer["queues"]
     assert (queue["cursor"], queue["cursor_file"], queue["spool_pages"]) == ("c2", "1-2-3", 1)
 
@@ -125,3 +128,30 @@ def test_a_store_held_by_another_process_is_named(tmp_path: Path, as_json: bool)
     assert code == 0
     assert "in use by process 1." in out + err
     assert "1-2-3" in out
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_harvest_that_holds_the_store_says_itself_how_it_stands(tmp_path: Path, as_json: bool) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "status").write_text("PID: 1\n")
+    leave_files(tmp_path)
+    held = Engine(f"chdb://{tmp_path}/store", "poe_trade")
+    server = SnapshotServer(tmp_path / "store", full_snapshot)
+    server.start()
+
+    with contextlib.closing(server), (tmp_path / "store" / "status").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, out, err = status(settings_for(held, tmp_path), as_json=as_json)
+
+    assert code == 0
+    expected = full_snapshot()
+    if as_json:
+        answer = json.loads(out)
+        assert (answer["harvest"]["pid"], answer["harvest"]["rate_limited"]) == (4711, 1)
+        assert (answer["store"]["bytes"], answer["schema"]["pending"]) == (1_200_000_000, 1)
+        assert [queue["queue"] for queue in answer["queues"]] == ["psapi:pc", "psapi:xbox"]
+        assert answer["queues"][0]["cursor"] == expected.queues[0].next_cursor
+        assert answer["queues"][0]["cursor_file"] == "1-2-3"
+    else:
+        assert "A harvest is running: process 4711 on harvest-1, version 0.1.0, for 3 h 12 min." in err
+        assert out.splitlines()[1].split()[:6] == ["psapi:pc", "ok", "3", "s", "harvesting", "1"]

@@ -98,6 +98,10 @@ class MemoryStore:
         assert spooled.seq not in self.spooled
         self.spooled[spooled.seq] = spooled
 
+    async def knows(self, cursor: str) -> bool:
+        pages = (*self.committed, *self.set_aside, *self.spooled.values())
+        return any(spooled.page.change_id == cursor for spooled in pages)
+
     async def commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
         await self.clock.sleep(self.commit_seconds)
         if error := self.fail_commit(seq):

@@ -14,7 +14,7 @@ from harvester.api.pace import BASE_MARGIN, Pace
 from harvester.api.throttle import Throttle
 from harvester.api.window import Hit
 from harvester.clock import Clock
-from harvester.model import Count, Epoch, Limits, Rule
+from harvester.model import Count, Epoch, Limits, Rule, Seconds
 
 _INSTANT = 1e-6
 """Seconds that make no difference; keeps rounding of timers from spinning the loop."""
@@ -32,13 +32,13 @@ class PacerSnapshot:
     policy: str | None
     rules: tuple[Rule, ...]
     """`used` is what we count now, ours and others'."""
-    pace_seconds: float
+    pace_seconds: Seconds
     """Between two requests."""
-    next_slot_seconds: float | None
+    next_slot_seconds: Seconds | None
     """Until the next request may leave; None while that depends on an answer still awaited."""
     restricted_until: Epoch | None
     """None without a restriction."""
-    margin_seconds: float
+    margin_seconds: Seconds
     in_flight: Count
     waiting: Count
     """Callers that wait for a slot."""

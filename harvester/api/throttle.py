@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harvester.model import Count, Epoch
+from harvester.model import Count, Epoch, Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,11 @@ class Throttle:
     http_status: Count
     retry_after: float | None
     """Seconds, as the answer says."""
-    restricted_seconds: float
+    restricted_seconds: Seconds
     """How long we ask nothing more of this policy."""
-    pace_before: float
+    pace_before: Seconds
     """Seconds between two requests."""
-    pace_after: float
-    margin_before: float
+    pace_after: Seconds
+    margin_before: Seconds
     """Seconds of caution beyond the period."""
-    margin_after: float
+    margin_after: Seconds

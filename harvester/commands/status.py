@@ -8,6 +8,12 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from harvester.clock import Clock, SystemClock
+from harvester.commands.attached_status import (
+    ask_the_harvest,
+    attached_harvest,
+    attached_queue,
+    attached_words,
+)
 from harvester.commands.exit_codes import DONE, FAILED, SCHEMA_NOT_READY
 from harvester.commands.hints import HEADLESS, nothing_yet
 from harvester.commands.output import print_table, say
@@ -15,6 +21,7 @@ from harvester.commands.store_access import engine_of
 from harvester.lag import lag_level
 from harvester.model import Queue
 from harvester.settings import Settings
+from harvester.snapshot import Snapshot
 from harvester.store import migrations
 from harvester.store.cursor_file import CursorFile, CursorFileDamaged
 from harvester.store.engine import Engine
@@ -74,6 +81,9 @@ def run_status(
             figures = read_figures(handle)
     except StoreError as error:
         if error.fault is StoreFault.HELD:
+            seen = ask_the_harvest(settings, engine)
+            if seen is not None:
+                return telling.attached(*seen)
             return telling.without_store(f"{error} Beside it, this is what the files say.", DONE)
         return telling.without_store(f"{error} {error.hint}".strip(), FAILED)
     except (MigrationError, SchemaFilesMissingError) as error:
@@ -118,7 +128,16 @@ class _Telling:
         if self.json:
             store = {**self._store(), "engine": figures.engine_version, "bytes": figures.bytes_on_disk}
             state = {"pending": schema.pending, "drifted": schema.drifted}
-            self._print({"store": store, "schema": state, "said": "", "queues": queues, "layers": figures.layers})
+            self._print(
+                {
+                    "store": store,
+                    "schema": state,
+                    "said": "",
+                    "queues": queues,
+                    "layers": figures.layers,
+                    "harvest": None,
+                }
+            )
             return DONE
         size = f"engine {figures.engine_version}, {figures.bytes_on_disk / 1e6:,.1f} MB on disk"
         say(self.out, f"Store   {self.engine.url}, database {self.engine.database}: {size}")
@@ -128,10 +147,32 @@ class _Telling:
         print_table(self.out, ["layer", "rows"], [[name, f"{count:,}"] for name, count in figures.layers.items()])
         return DONE
 
+    def attached(self, snapshot: Snapshot, remark: str) -> int:
+        words, store, schema = attached_words(snapshot, remark), snapshot.store, snapshot.schema
+        cursor_files = {files.queue_key: files.cursor for files in self.files}
+        queues = [attached_queue(queue, cursor_files.get(queue.queue_key, "")) for queue in snapshot.queues]
+        if self.json:
+            self._print(
+                {
+                    "store": {**self._store(), "engine": store.version, "bytes": store.bytes_on_disk},
+                    "schema": {"pending": schema.pending, "drifted": schema.drifted} if schema else None,
+                    "said": words,
+                    "queues": queues,
+                    "layers": {},
+                    "harvest": attached_harvest(snapshot),
+                }
+            )
+            return DONE
+        say(self.err, words)
+        self._table(queues)
+        return DONE
+
     def without_store(self, words: str, code: int) -> int:
         queues = [self._from_files(files) for files in self.files if files.known]
         if self.json:
-            self._print({"store": self._store(), "schema": None, "said": words, "queues": queues, "layers": {}})
+            self._print(
+                {"store": self._store(), "schema": None, "said": words, "queues": queues, "layers": {}, "harvest": None}
+            )
             return code
         say(self.err, words)
         self._table(queues)

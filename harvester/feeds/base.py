@@ -15,7 +15,9 @@ class PageFound:
 
     next_cursor: str
     doubt: str = ""
-    """Why the answer may be a mistake of the server, worth asking once more; empty where nothing speaks for it."""
+    """Why the answer may be a mistake of the server, worth asking again; empty where nothing speaks for it."""
+    turns_back: bool = False
+    """The next cursor lies before the one that was asked with: followed blindly, the stream might run in circles."""
 
 
 @dataclass(frozen=True, slots=True)

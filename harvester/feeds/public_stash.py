@@ -48,7 +48,7 @@ class PublicStashFeed:
         if scan.next_change_id == cursor:
             return EndOfStream()
         if goes_back(cursor, scan.next_change_id):
-            return Unreadable(f"it leads back to {scan.next_change_id}", None)
+            return PageFound(scan.next_change_id, f"it leads back to {scan.next_change_id}", turns_back=True)
         moved = step(cursor, scan.next_change_id)
         if moved is not None and moved > LARGEST_PLAUSIBLE_STEP:
             count = len(scan.records)

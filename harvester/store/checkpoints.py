@@ -58,6 +58,17 @@ def _newest(handle: Handle, queue: Queue, order: str) -> Checkpoint | None:
     return Checkpoint(queue.key, seq, last, following, retrieved_at, CheckpointStatus(status), http_status, response_ms)
 
 
+def was_asked(handle: Handle, queue: Queue, cursor: str) -> bool:
+    """Whether a committed page was asked with this cursor. Reads all checkpoints of the queue: for rare questions."""
+    return bool(
+        handle.value(
+            "SELECT count() FROM bronze_ingest_checkpoints"
+            " WHERE queue_key = {queue:String} AND last_cursor_id = {cursor:String} AND status != 'caught_up'",
+            {"queue": queue.key, "cursor": cursor},
+        )
+    )
+
+
 def cursor_of_page(handle: Handle, queue: Queue, seq: int) -> str | None:
     """The cursor that the committed page `seq` was asked with; None where that page is not committed."""
     rows = handle.rows(

@@ -8,7 +8,7 @@ from typing import Protocol
 from harvester.clock import Clock
 from harvester.model import Checkpoint, CheckpointStatus, Queue, SpooledPage
 from harvester.store.begun import begun_after
-from harvester.store.checkpoints import cursor_of_page, last_page_checkpoint, write_checkpoint
+from harvester.store.checkpoints import cursor_of_page, last_page_checkpoint, was_asked, write_checkpoint
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.dead_letters import DeadLetter, add_dead_letters, reason_given_up
 from harvester.store.engine import Handle
@@ -130,6 +130,17 @@ class Committer:
             begun.page.next_change_id,
         ):
             self._spool.put(begun)
+
+    def knows(self, cursor: str) -> bool:
+        """Whether a page that was asked with `cursor` is committed or spooled.
+
+        Raises:
+            DamagedPage: a spooled page cannot be read.
+            StoreError: the store cannot be asked.
+        """
+        return was_asked(self._handle, self._queue, cursor) or any(
+            self._spool.get(seq).page.change_id == cursor for seq in self._spool.sequences
+        )
 
     def commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
         """Bring one spooled page into the store for good. Call again after a `StoreError`; nothing is doubled.

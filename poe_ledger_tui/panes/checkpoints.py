@@ -65,6 +65,7 @@ def columns_for(width: int) -> tuple[Column, ...]:
     if width >= 96:
         fixed.append(Column("stalled", "stalled", 7))
     padding = 2
+    width -= 1  # the scrollbar
     room = width - sum(column.width + padding for column in fixed)
     if width < 70:
         return (*fixed, Column("trouble", "last trouble", max(8, room - padding)))

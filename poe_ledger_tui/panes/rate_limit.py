@@ -30,7 +30,7 @@ class RateLimitPane(Pane):
         for pacer in picture.snapshot.pacers:
             rows.append(one_line(pacer.name, style(theme, "accent"), limit=width))
             rows += _triplets(pacer, width, theme)
-            rows.append(_pace(pacer, picture, theme))
+            rows.append(_pace(pacer, picture, width, theme))
         return lines(*rows)
 
 
@@ -63,7 +63,7 @@ def _used(triplet: Triplet) -> str:
     return f"{used} of {triplet.hits} in {duration(triplet.period)}"
 
 
-def _pace(pacer: PacerSnapshot, picture: Picture, theme: Theme) -> Text:
+def _pace(pacer: PacerSnapshot, picture: Picture, width: int, theme: Theme) -> Text:
     row = Text(f"pace {pacer.pace_seconds:.2f} s", end="")
     now = picture.at
     if pacer.restricted_until is not None and pacer.restricted_until > now:
@@ -75,5 +75,7 @@ def _pace(pacer: PacerSnapshot, picture: Picture, theme: Theme) -> Text:
         row.append("   next with the answer" if pacer.in_flight else f"   next in {UNKNOWN}")
     else:
         row.append(f"   next in {short_duration(pacer.next_slot_seconds)}")
-    row.append("   no restriction", style(theme, "muted"))
+    free = "   no restriction"
+    if row.cell_len + len(free) <= width:
+        row.append(free, style(theme, "muted"))
     return row

@@ -10,6 +10,9 @@ from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.theme import style
 from poe_ledger_tui.words import count, milliseconds, rate
 
+ROOMY = 44
+"""Cells from which the classes stand apart."""
+
 
 class RequestsPane(Pane):
     """Rate with its last five minutes, p50 and p95, and the classes of answers since the start."""
@@ -27,12 +30,13 @@ class RequestsPane(Pane):
             head.append(" 5 min", style(theme, "muted"))
         times = Text(f"p50 {milliseconds(requests.p50_ms)}   p95 {milliseconds(requests.p95_ms)}", end="")
         classes = Text(f"2xx {count(requests.ok)}", end="")
+        gap = "  " if width >= ROOMY else " "
         for name, number, role in (
             ("429", requests.rate_limited, "amber"),
             ("4xx", requests.refused, "red"),
             ("5xx", requests.server_errors, "amber"),
             ("net", requests.network_errors, "amber"),
         ):
-            classes.append("  ")
+            classes.append(gap)
             classes.append(f"{name} {count(number)}", style(theme, role if number else "muted"))
         return lines(head, times, classes)

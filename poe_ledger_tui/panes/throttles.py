@@ -10,9 +10,11 @@ from poe_ledger_tui.panes.base import Pane, lines, waiting
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.safe_text import clean
 from poe_ledger_tui.theme import style
-from poe_ledger_tui.words import clock_time, duration
+from poe_ledger_tui.words import clock_time, duration, short_time
 
 SHOWN = 20
+ROOMY = 38
+"""Cells from which words stand beside the figures."""
 
 
 class ThrottlesPane(Pane):
@@ -26,18 +28,20 @@ class ThrottlesPane(Pane):
         throttles = picture.snapshot.throttles
         if not throttles:
             since = duration(picture.at - picture.snapshot.started_at)
-            return Text(f"none since the start, {since} ago", style=style(theme, "ok"))
+            return Text(f"none in the last {since}, since the start", style=style(theme, "ok"))
         return lines(*(_row(throttle, picture.at, width, theme) for throttle in reversed(throttles[-SHOWN:])))
 
 
 def _row(throttle: Throttle, now: float, width: int, theme: Theme) -> Text:
     young = now - throttle.at < 600
+    roomy = width >= ROOMY
     row = Text(end="")
-    row.append(clock_time(throttle.at), style(theme, "muted"))
-    row.append(f" {'429' if throttle.http_status == 429 else 'restricted'}", style(theme, "amber" if young else ""))
+    row.append(clock_time(throttle.at) if roomy else short_time(throttle.at), style(theme, "muted"))
+    row.append(f" {'429' if throttle.http_status == 429 else 'held'}", style(theme, "amber" if young else ""))
     wait = throttle.retry_after if throttle.retry_after is not None else throttle.restricted_seconds
-    row.append(f" wait {duration(wait)}")
-    row.append(f"  pace {throttle.pace_before:.2f}→{throttle.pace_after:.2f} s")
+    row.append(f"  Retry-After {duration(wait)}" if width >= 60 else f" {duration(wait)}")
+    row.append("  pace " if roomy else " ")
+    row.append(f"{throttle.pace_before:.2f}→{throttle.pace_after:.2f} s")
     if width >= 60:
         row.append(f"  {clean(throttle.policy, limit=40)}", style(theme, "muted"))
     return row

@@ -10,6 +10,9 @@ from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.theme import style
 from poe_ledger_tui.words import count, rate, size
 
+ROOMY = 40
+"""Cells from which words stand beside the figures."""
+
 
 class ThroughputPane(Pane):
     """Means over the last minute, the last five minutes as a line, and the sums since the start."""
@@ -24,10 +27,12 @@ class ThroughputPane(Pane):
         room = width - head.cell_len - 1
         if room >= 4:
             head.append(f" {sparkline(flow.stashes.values, min(room, 60))}", style(theme, "bar"))
-        items = Text(f"{rate(flow.items_per_second)} items/s  {size(flow.bytes_per_second)}/s", end="")
+        gap = "  " if width >= ROOMY else " "
+        items = Text(f"{rate(flow.items_per_second)} items/s{gap}{size(flow.bytes_per_second)}/s", end="")
         pages = sum(queue.pages for queue in picture.queues)
         total = sum(queue.items for queue in picture.queues)
-        since = Text(f"since start: {count(pages)} pages, {count(total)} items", style=style(theme, "muted"), end="")
+        begin = "since start: " if width >= ROOMY else ""
+        since = Text(f"{begin}{count(pages)} pages, {count(total)} items", style=style(theme, "muted"), end="")
         aside = sum(queue.set_aside for queue in picture.queues)
         if aside:
             since.append(f", ! {count(aside)} set aside", style(theme, "amber"))

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, cast
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from harvester.events import Event
 from poe_ledger_tui.actions import dangerous_calls
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.widgets.banner import Banner
+from poe_ledger_tui.widgets.footer import LedgerFooter
 from poe_ledger_tui.widgets.header import LedgerHeader
 from poe_ledger_tui.widgets.too_small import TooSmall
 
@@ -54,7 +54,7 @@ class LedgerScreen(Screen[None]):
         with Container(id="body"):
             yield from self.compose_body()
         yield TooSmall()
-        yield Footer(show_command_palette=False, compact=True)
+        yield LedgerFooter(self.SCOPE)
 
     @property
     def header_title(self) -> str:
@@ -82,6 +82,8 @@ class LedgerScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.draw(self.picture)
+        # Now that the layout has given everything its width.
+        self.call_after_refresh(lambda: self.draw(self.picture))
 
     def on_screen_resume(self) -> None:
         self.draw(self.picture)
@@ -93,6 +95,7 @@ class LedgerScreen(Screen[None]):
         with self.app.batch_update():
             self.query_one(LedgerHeader).draw(picture)
             self.query_one(Banner).draw(picture)
+            self.query_one(LedgerFooter).draw(picture)
             self.draw_body(picture)
 
     def draw_body(self, picture: Picture) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
 from textual.widgets import DataTable
@@ -22,6 +22,8 @@ from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.screens.base import LedgerScreen
 from poe_ledger_tui.screens.dialog import Reading
 from poe_ledger_tui.screens.queue_commands import QueueCommands
+
+TWO_COLUMNS = 80
 
 
 class DashboardScreen(QueueCommands, LedgerScreen):
@@ -44,6 +46,13 @@ class DashboardScreen(QueueCommands, LedgerScreen):
                 yield ThrottlesPane(id="throttles")
                 yield SchemaPane(id="schema")
             yield EventsTail(id="events-tail")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """In one column the queues come first."""
+        panes = self.query_one("#panes")
+        first, second = ("#checkpoints", "#top") if event.size.width < TWO_COLUMNS else ("#top", "#checkpoints")
+        if panes.children.index(self.query_one(first)) > panes.children.index(self.query_one(second)):
+            panes.move_child(self.query_one(first), before=self.query_one(second))
 
     def draw_body(self, picture: Picture) -> None:
         for pane in self.query(Pane):

@@ -46,13 +46,13 @@ class QueueScreen(QueueCommands, LedgerScreen):
 
     def compose_body(self) -> ComposeResult:
         with VerticalScroll(id="queue", can_focus=False):
-            yield Static("", id="facts", classes="pane", markup=False)
+            yield Static("", id="facts", classes="pane lines", markup=False)
             with Horizontal(id="queue-buttons"):
                 yield Button("Stop", id="toggle", compact=True)
                 yield Button("Pause", id="pause", compact=True)
             with Container(id="recent", classes="pane"):
                 yield LedgerTable(id="pages")
-            yield Static("", id="queue-events", classes="pane", markup=False)
+            yield Static("", id="queue-events", classes="pane lines", markup=False)
 
     def on_mount(self) -> None:
         for name, title in (("facts", self._key), ("recent", "Newest pages"), ("queue-events", "Events")):
@@ -160,7 +160,7 @@ def page_columns(width: int) -> tuple[Column, ...]:
         Column("size", "JSON", 8),
         Column("ms", "queryable", 10),
     ]
-    room = width - sum(column.width + 2 for column in columns) - 2
+    room = width - sum(column.width + 2 for column in columns) - 3
     return (*columns, Column("cursor", "cursor", min(60, room))) if room >= 12 else tuple(columns)
 
 

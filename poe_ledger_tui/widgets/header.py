@@ -75,7 +75,7 @@ def _harvest_words(picture: Picture) -> tuple[str, str]:
     if queues and states <= {QueueState.STOPPED, QueueState.FAILED}:
         return "!! FAILED", "red"
     if QueueState.FAILED in states:
-        return "! HARVESTING, A QUEUE FAILED", "amber"
+        return "! A QUEUE FAILED", "amber"
     if any(queue.level is LagLevel.RED and queue.state is not QueueState.STOPPED for queue in queues):
         return "!! BEHIND", "red"
     if queues and states <= {QueueState.STOPPED, QueueState.PAUSED}:

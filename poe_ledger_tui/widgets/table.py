@@ -58,6 +58,21 @@ class LedgerTable(DataTable[Text]):
                         self.update_cell(key, column.key, new)
             self._rows_now[key] = cells
 
+    def append_row(self, key: str, cells: Sequence[Text]) -> None:
+        """One more row at the end."""
+        self.add_row(*cells, key=key)
+        self._rows_now[key] = tuple(cells)
+
+    def drop_row(self, key: str) -> None:
+        """One row less."""
+        self.remove_row(key)
+        del self._rows_now[key]
+
+    def empty(self) -> None:
+        """No row any more; the columns stay."""
+        self.clear()
+        self._rows_now.clear()
+
     @property
     def row_key(self) -> str | None:
         """The key of the row under the cursor."""

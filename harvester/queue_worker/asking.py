@@ -1,0 +1,189 @@
+"""Asking for the page of a cursor until there is an answer to go on with, however long that takes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+
+from harvester.api.client import ApiClient
+from harvester.api.errors import ApiError, EdgeAnswer, RateLimited, Refused
+from harvester.api.oauth import CredentialsRefused
+from harvester.backoff import Backoff
+from harvester.clock import Clock
+from harvester.events import Level
+from harvester.feeds.base import Feed, PageFound, Reading, Unreadable
+from harvester.fetch_chain import Answer, FetchChain
+from harvester.model import Queue
+from harvester.queue_store import QueueStore
+from harvester.queue_worker.policy import QueueStopped, WorkerPolicy
+from harvester.queue_worker.telling import Teller
+from harvester.store.errors import StoreError
+from harvester.store.spool import DamagedPage
+
+REFUSALS_BEFORE_STOP = 3
+SAME_ANSWERS_BEFORE_BELIEF = 2
+"""Times that a doubtful page must come with the same bytes."""
+SAME_ANSWERS_BEFORE_TURNING_BACK = 3
+"""The same for a page whose next cursor lies before its own."""
+RUBBISH_BEFORE_GOING_ON = 10
+"""Answers that are no page, each with other bytes, before the newest is set aside like one that came twice."""
+REFUSAL_BACKOFF = 30.0
+"""Seconds at least after a 4xx that is worth another try: each of them counts toward a ban."""
+EDGE_BACKOFF_MAXIMUM = 1800.0
+
+
+class Asker:
+    """The answers for one queue's cursors, read; retries, doubts and refusals are its own."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        feed: Feed,
+        api: ApiClient,
+        store: QueueStore,
+        policy: WorkerPolicy,
+        *,
+        clock: Clock,
+        teller: Teller,
+    ) -> None:
+        self._feed = feed
+        self._chain = FetchChain(queue, feed, api, clock)
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+        self._teller = teller
+        self._restriction_told = float("-inf")
+        self._turned_back = False
+
+    async def next_reading(
+        self, cursor: str, *, ahead: Callable[[], int], may_ask: Callable[[], Awaitable[None]]
+    ) -> tuple[Answer, Reading]:
+        """The next page or end of stream, however long it takes; a hopeless body comes back as it is.
+
+        `may_ask` is awaited before each try; `ahead` says how many requests may run ahead of it.
+        """
+        tries, refusals, since = 0, 0, self._clock.now()
+        rejected, same, rubbish = "", 0, 0
+        while True:
+            await may_ask()
+            try:
+                answer = await self._answer(cursor, ahead())
+            except CredentialsRefused as error:
+                raise QueueStopped(str(error), "Mend the settings, then start again.", misconfigured=True) from error
+            except RateLimited as error:
+                self._tell_restriction(cursor, f"rate limited: {error}")
+                continue
+            except ApiError as error:
+                tries += 1
+                refusals = self._count_refusal(error, refusals)
+                await self._pause(cursor, error, tries, since)
+                continue
+            reading = await self._read(answer)
+            checksum = hashlib.sha256(answer.body).hexdigest()
+            same = same + 1 if checksum == rejected else 1
+            if isinstance(reading, PageFound) and (disbelief := await self._disbelief(reading, same)):
+                rejected = checksum
+                tries += 1
+                doubt = reading.doubt or f"the stream comes to {reading.next_cursor} again"
+                await self._teller.retry_pause(f"doubtful answer: {doubt}", tries, since, meanwhile=disbelief)
+                continue
+            if not isinstance(reading, Unreadable):
+                if isinstance(reading, PageFound) and reading.doubt:
+                    self._teller.say(Level.WARNING, f"{same} times the same answer: {reading.doubt}", "it is believed")
+                    self._turned_back |= reading.turns_back
+                if tries:
+                    self._teller.over()
+                return answer, reading
+            following = reading.next_cursor or answer.early_next_cursor
+            rubbish += 1
+            hopeless = checksum == rejected or rubbish >= RUBBISH_BEFORE_GOING_ON
+            if hopeless and following is not None and following != cursor:
+                self._teller.over()
+                return answer, Unreadable(reading.reason, following)
+            rejected = checksum
+            tries += 1
+            await self._teller.retry_pause(f"the answer is no page: {reading.reason}", tries, since)
+
+    async def drop(self) -> None:
+        """Cancel everything in flight and wait until it is gone."""
+        await self._chain.drop()
+
+    @property
+    def expects(self) -> str | None:
+        """The cursor of the request that runs ahead; None where none is in flight."""
+        return self._chain.expects
+
+    async def _disbelief(self, reading: PageFound, same: int) -> str:
+        """Why a page is not followed yet, though it came `same` times with the same bytes; empty where it is."""
+        wanted = SAME_ANSWERS_BEFORE_TURNING_BACK if reading.turns_back else SAME_ANSWERS_BEFORE_BELIEF
+        if reading.doubt and same < wanted:
+            return "the same answer again is believed"
+        # Forwards, too, a stream that has turned back may come to a page that is stored: then it runs in circles.
+        if (reading.turns_back or self._turned_back) and await self._is_known(reading.next_cursor):
+            return "that page is stored already: following it would double what is behind it"
+        return ""
+
+    async def _is_known(self, cursor: str) -> bool:
+        try:
+            return await self._store.knows(cursor)
+        except (StoreError, DamagedPage):
+            return True  # asked again with the page, when the store can tell
+
+    async def _answer(self, cursor: str, ahead: int) -> Answer:
+        """The answer for a cursor; a restriction that keeps it waiting meanwhile is told."""
+        watch = asyncio.create_task(self._watch_restriction(cursor))
+        try:
+            return await self._chain.answer(cursor, ahead=ahead)
+        finally:
+            watch.cancel()
+
+    async def _watch_restriction(self, cursor: str) -> None:
+        while True:
+            self._tell_restriction(cursor)
+            await self._clock.sleep(5.0)
+
+    def _tell_restriction(self, cursor: str, refused: str = "") -> None:
+        """A restriction in force is a wait with a cause, whether we were refused just now or it is older than we."""
+        seconds = self._chain.restricted_for(cursor)
+        until = self._clock.now() + seconds
+        if not refused and (seconds < 1 or until < self._restriction_told + 1):
+            return
+        self._restriction_told = until
+        then = f"the same page again in {seconds:.0f} s" if refused else f"asking again in {seconds:.0f} s"
+        self._teller.say(Level.WARNING, refused or "a restriction of the API is in force", then)
+
+    async def _read(self, answer: Answer) -> Reading:
+        reading: list[Reading] = []
+
+        def work() -> bytes:
+            reading.append(self._feed.read(answer.cursor, answer.body))
+            return b""
+
+        await self._store.beside(work)
+        return reading[0]
+
+    def _count_refusal(self, error: ApiError, refusals: int) -> int:
+        if not isinstance(error, Refused):
+            return 0
+        if error.status in (401, 403):
+            raise QueueStopped(
+                f"the API refuses us: {error}",
+                "Check that the OAuth client is active and holds the scope in POE_OAUTH_SCOPE.",
+                misconfigured=True,
+            )
+        if refusals + 1 >= REFUSALS_BEFORE_STOP:
+            raise QueueStopped(
+                f"the API refused the same request {REFUSALS_BEFORE_STOP} times: {error}",
+                "Check the cursor and POE_STASH_API_PATH; more of this would get us banned.",
+            )
+        return refusals + 1
+
+    async def _pause(self, cursor: str, error: ApiError, tries: int, since: float) -> None:
+        backoff = self._policy.backoff
+        at_least = max(error.retry_after or 0.0, self._chain.restricted_for(cursor))
+        if 400 <= error.status < 500:
+            backoff = Backoff(max(backoff.base, REFUSAL_BACKOFF), EDGE_BACKOFF_MAXIMUM, backoff.jitter)
+        elif isinstance(error, EdgeAnswer):
+            backoff = Backoff(backoff.base, EDGE_BACKOFF_MAXIMUM, backoff.jitter)
+        await self._teller.retry_pause(str(error), tries, since, backoff=backoff, at_least=at_least)

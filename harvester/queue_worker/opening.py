@@ -1,0 +1,61 @@
+"""Opening a queue's store, however long that takes, and where the harvest goes on from."""
+
+from __future__ import annotations
+
+from harvester.clock import Clock
+from harvester.events import Level
+from harvester.queue_store import Opened, QueueStore
+from harvester.queue_worker.policy import QueueStopped
+from harvester.queue_worker.telling import Side, Teller
+from harvester.store.cursor_file import CursorFileDamaged
+from harvester.store.errors import StoreError
+from harvester.store.spool import DamagedPage
+
+
+async def open_store(store: QueueStore, teller: Teller, clock: Clock) -> Opened:
+    """Open the store; failures that waiting can mend are waited out.
+
+    Raises:
+        QueueStopped: a person has to mend something first.
+    """
+    tries, since = 0, clock.now()
+    while True:
+        try:
+            opened = await store.open()
+        except (CursorFileDamaged, DamagedPage) as error:
+            raise QueueStopped(str(error), "Mend or remove the file, then start again.") from error
+        except StoreError as error:
+            if not error.retryable:
+                raise QueueStopped(str(error), error.hint) from error
+            tries += 1
+            await teller.store_pause(error, tries, since, "the spool keeps what is there")
+        except OSError as error:
+            tries += 1
+            what = f"the spool or the cursor file cannot be used: {error.strerror or error}"
+            await teller.retry_pause(what, tries, since, side=Side.STORE)
+        else:
+            teller.over(Side.STORE)
+            return opened
+
+
+def tell_standing(opened: Opened, teller: Teller) -> str:
+    """Say what was found, and return the cursor to go on from; empty for the start of the stream."""
+    standing, last = opened.standing, opened.last
+    for seq in standing.discarded:
+        teller.say(
+            Level.WARNING,
+            f"spooled page {seq} does not continue what the store holds",
+            "it is discarded; the stream is asked from where the store stands",
+        )
+    if standing.to_commit:
+        teller.say(Level.INFO, f"{len(standing.to_commit)} pages wait in the spool", "they are committed first")
+    in_store = last.next_cursor_id if last else None
+    if opened.saved_cursor and standing.cursor and opened.saved_cursor not in (standing.cursor, in_store):
+        teller.say(
+            Level.WARNING,
+            f"the cursor file says {opened.saved_cursor}, the store {standing.cursor}",
+            "the store is believed",
+        )
+    cursor = (standing.cursor if standing.cursor is not None else opened.saved_cursor) or ""
+    teller.say(Level.INFO, f"harvesting {f'from {cursor}' if cursor else 'from the start of the stream'}")
+    return cursor
