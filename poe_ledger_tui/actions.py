@@ -49,7 +49,8 @@ class Action:
         return self.id.partition(".")[0]
 
 
-_GO, _HARVEST, _VIEW, _LEAVE = "Go to", "Harvest", "View", "Leave"
+_GO, _HARVEST, _SCHEMA, _QUERY = "Go to", "Harvest", "Schema", "Query"
+_VIEW, _LEAVE = "View", "Leave"
 
 ACTIONS: tuple[Action, ...] = (
     # Everywhere
@@ -199,6 +200,45 @@ ACTIONS: tuple[Action, ...] = (
         dangerous=True,
         footer=True,
     ),
+    # Migrations
+    Action(
+        "migrations.apply",
+        ("a",),
+        "Apply",
+        "Apply what is pending, after a question. The harvest pauses meanwhile. Resumes what failed halfway.",
+        _SCHEMA,
+        "screen.apply",
+        dangerous=True,
+        footer=True,
+    ),
+    Action(
+        "migrations.rehearse",
+        ("d",),
+        "Rehearse",
+        "A dry run: the engine parses every statement that applying would run. Nothing is changed.",
+        _SCHEMA,
+        "screen.rehearse",
+        footer=True,
+    ),
+    Action(
+        "migrations.apply_all_the_same",
+        ("A",),
+        "Apply anyway",
+        "Apply although files and store disagree; what is changed or missing stays as it is.",
+        _SCHEMA,
+        "screen.apply_all_the_same",
+        dangerous=True,
+    ),
+    Action(
+        "migrations.detail",
+        ("o",),
+        "Open",
+        "The whole SQL of the migration, to read and copy.",
+        _VIEW,
+        "screen.detail",
+        footer=True,
+    ),
+    Action("migrations.look", ("u",), "Look again", "Read files and store again.", _VIEW, "screen.look"),
     # Events
     Action("events.all", ("a",), "All", "Show every line.", _VIEW, "screen.level('info')", footer=True),
     Action(
