@@ -239,6 +239,59 @@ ACTIONS: tuple[Action, ...] = (
         footer=True,
     ),
     Action("migrations.look", ("u",), "Look again", "Read files and store again.", _VIEW, "screen.look"),
+    # Sanity
+    Action("sanity.checks", ("c",), "Checks", "The checks and their verdicts.", _GO, "screen.show_checks", footer=True),
+    Action("sanity.query", ("e",), "Query", "The read-only query editor.", _GO, "screen.show_query", footer=True),
+    Action(
+        "sanity.run",
+        ("f5", "ctrl+r"),
+        "Run",
+        "Run the query (or what is selected of it); where the checks are shown, run all of them.",
+        _QUERY,
+        "screen.run",
+        footer=True,
+        priority=True,
+    ),
+    Action("sanity.run_all", ("a",), "Run all", "Run every check.", _QUERY, "screen.run_all"),
+    Action(
+        "sanity.run_one", ("x",), "Run one", "Run the check under the cursor.", _QUERY, "screen.run_one", footer=True
+    ),
+    Action(
+        "sanity.cancel",
+        ("f9",),
+        "Cancel",
+        "End the query that runs, in the engine itself; of checks, run no more.",
+        _QUERY,
+        "screen.cancel_run",
+        footer=True,
+        priority=True,
+    ),
+    Action(
+        "sanity.save",
+        ("f8",),
+        "Save",
+        "Save the result as CSV or JSON.",
+        _QUERY,
+        "screen.save_result",
+        footer=True,
+        priority=True,
+    ),
+    Action(
+        "sanity.history",
+        ("f3",),
+        "Earlier",
+        "Earlier queries, to choose one. In the editor also ctrl+up and ctrl+down.",
+        _QUERY,
+        "screen.show_history",
+        footer=True,
+        priority=True,
+    ),
+    Action("sanity.next_page", ("n",), "Next page", "The next page of the result.", _VIEW, "screen.turn_page(1)"),
+    Action("sanity.page_before", ("b",), "Page before", "The page before.", _VIEW, "screen.turn_page(-1)"),
+    Action("sanity.open", ("o",), "Open", "The whole of what is under the cursor.", _VIEW, "screen.open_value"),
+    Action(
+        "sanity.back", ("escape",), "Back", "Out of the editor; from the result to the checks.", _GO, "screen.step_back"
+    ),
     # Events
     Action("events.all", ("a",), "All", "Show every line.", _VIEW, "screen.level('info')", footer=True),
     Action(

@@ -191,9 +191,11 @@ def test_nothing_is_offered_where_nothing_fits(text: str) -> None:
 def test_the_names_come_from_the_database_in_force(engine: Engine, handle: Handle) -> None:
     handle.run("CREATE TABLE t (a UInt8, b String) ENGINE = Memory")
     handle.run("CREATE VIEW v_a AS SELECT a FROM t")
-    names = read_names(handle, ("count",))
+    names = read_names(handle)
     assert list(names.columns) == ["v_a", "t"], "views first: they are what people ask"
     assert names.columns["t"] == (("a", "UInt8"), ("b", "String"))
+    assert {"count", "toDate"} <= set(names.functions)
+    assert not any(name.startswith("__") for name in names.functions)
 
 
 # ── The command ──

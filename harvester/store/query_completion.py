@@ -121,8 +121,8 @@ def _best(pool: Iterable[Candidate], typed: str, limit: int) -> Iterator[Candida
             return
 
 
-def read_names(handle: Handle, functions: tuple[str, ...] = ()) -> QueryNames:
-    """The names of the database in force.
+def read_names(handle: Handle) -> QueryNames:
+    """The names of the database in force, and the functions of the engine.
 
     Raises:
         StoreError: the store cannot be asked.
@@ -133,4 +133,7 @@ def read_names(handle: Handle, functions: tuple[str, ...] = ()) -> QueryNames:
         " ORDER BY table NOT LIKE 'v\\\\_%', table, position"
     ):
         columns.setdefault(str(table), []).append((str(name), str(kind)))
-    return QueryNames({table: tuple(found) for table, found in columns.items()}, functions)
+    functions = handle.rows("SELECT name FROM system.functions WHERE name NOT LIKE '\\\\_\\\\_%' ORDER BY lower(name)")
+    return QueryNames(
+        {table: tuple(found) for table, found in columns.items()}, tuple(str(name) for (name,) in functions)
+    )
