@@ -148,11 +148,8 @@ class QueryPane(Vertical):
             self.app.push_screen(ExportScreen(self.ledger.clock.now()), lambda path: self._save(result, path))
 
     def _save(self, result: QueryResult, path: Path | None) -> None:
-        from harvester.commands.result_file import ResultFormat, save_result
-
         if path is not None:
-            form = ResultFormat(path.suffix.removeprefix("."))
-            self._export.begin(lambda _: save_result(path, result, form) or path)
+            self._export.begin(lambda _: _write(path, result))
 
     def show_history(self) -> None:
         """Choose an earlier query."""
@@ -254,3 +251,11 @@ class QueryPane(Vertical):
         since = duration(self.ledger.clock.monotonic() - self._running_since)
         words = f"… cancelling, after {since}" if self._cancelling else f"… running for {since}   F9 cancels"
         status.update(Text(words, style(self.app.current_theme, "accent")))
+
+
+def _write(path: Path, result: QueryResult) -> Path:
+    """Save a result in the form that the path ends with. Raises `OSError`."""
+    from harvester.commands.result_file import ResultFormat, save_result
+
+    save_result(path, result, ResultFormat(path.suffix.removeprefix(".")))
+    return path

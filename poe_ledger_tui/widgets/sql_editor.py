@@ -81,12 +81,12 @@ def _by_line(text: str, look: Callable[[str], str]) -> dict[int, list[tuple[int,
         starts.append(starts[-1] + len(line))
     found: dict[int, list[tuple[int, int, str]]] = {}
     for span in spans(text):
-        line = bisect_right(starts, span.start) - 1
+        row = bisect_right(starts, span.start) - 1
         at = span.start
-        while at < span.end and line + 1 < len(starts):
-            end = min(span.end, starts[line + 1])
-            found.setdefault(line, []).append((at - starts[line], end - starts[line], look(span.role)))
-            at, line = end, line + 1
+        while at < span.end and row + 1 < len(starts):
+            end = min(span.end, starts[row + 1])
+            found.setdefault(row, []).append((at - starts[row], end - starts[row], look(span.role)))
+            at, row = end, row + 1
     return found
 
 
