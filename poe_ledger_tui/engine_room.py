@@ -32,8 +32,14 @@ _SCHEMA, _RETRY, _CLOSE = "schema", "retry", "close"
 class EngineRoom:
     """Opens, runs and closes everything that is no screen. Methods return at once; `RoomChanged` tells the rest."""
 
-    def __init__(self, load: Callable[[], HarvestPlan], post: Callable[[Message], bool], clock: Clock) -> None:
-        """`load` reads the settings, on the room's thread; it raises `PlanError` where they cannot be used."""
+    def __init__(
+        self, load: Callable[[], HarvestPlan], post: Callable[[Message], bool], clock: Clock, closed: Callable[[], None]
+    ) -> None:
+        """`load` reads the settings, on the room's thread; it raises `PlanError` where they cannot be used.
+
+        `closed` is called when everything has ended.
+        """
+        self._closed = closed
         self._load = load
         self._post = post
         self._clock = clock
@@ -221,6 +227,7 @@ class EngineRoom:
                 self._tell(stage=Stage.BROKEN, words=f"the harvest broke off: {error}")
         if self._state.stage is not Stage.BROKEN:
             self._tell(stage=Stage.CLOSED, words="")
+        self._closed()
 
     def _tell(self, **changes: object) -> None:
         self._state = replace(self._state, **changes)  # type: ignore[arg-type]
