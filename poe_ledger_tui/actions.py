@@ -311,6 +311,10 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "events.follow", ("f",), "Follow", "Stay at the newest line, or stay where you read.", _VIEW, "screen.follow"
     ),
+    # Leaving
+    Action(
+        "leaving.now", ("q",), "Leave now", "Leave at once; nothing is lost by it.", _LEAVE, "app.leave", footer=True
+    ),
     # Dialogs
     Action("dialog.close", ("escape", "q"), "Close", "Close this.", _GO, "screen.close", footer=True),
 )

@@ -110,15 +110,16 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
         self._leaving = False
         for own in theme.OWN_THEMES:
             self.register_theme(own)
+        # Chosen before the style sheet is read, which is read again for every change.
+        wanted = self.config.theme or self._as_left.theme or theme.DEFAULT_THEME
+        self.theme = wanted if wanted in self.available_themes else theme.DEFAULT_THEME
+        self.set_keymap(dict(self.config.keys))
 
     # Beginning ---------------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        wanted = self.config.theme or self._as_left.theme or theme.DEFAULT_THEME
-        self.theme = wanted if wanted in self.available_themes else theme.DEFAULT_THEME
         if self.config.theme and self.config.theme != self.theme:
             self.notify(f"There is no theme {clean(self.config.theme)}.", severity="warning", markup=False)
-        self.set_keymap(dict(self.config.keys))
         self.theme_changed_signal.subscribe(self, lambda _: self._draw())
         self._listen_for_signals()
         if self._opened_on != self.DEFAULT_MODE:
@@ -126,7 +127,7 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
         if self._ticking:
             self.set_interval(_TICK_SECONDS, self._tick)
         # The first paint comes before anything is opened.
-        self.call_after_refresh(self.room.begin)
+        self.call_after_refresh(self.call_after_refresh, self.room.begin)
 
     def _listen_for_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -223,9 +224,16 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
         if not self.copy_selection():
             self.action_leave()
 
+    def _fatal_error(self) -> None:
+        """A fault of this program: its traceback, without the values of variables, which may hold secrets."""
+        from rich.segment import Segments
+        from rich.traceback import Traceback
+
+        trace = Traceback(show_locals=False, width=None)
+        self._exit_renderables.append(Segments(self.console.render(trace, self.console.options)))
+        self._close_messages_no_wait()
+
     def _gone(self, code: int) -> None:
-        if self._last_resort is not None:
-            self._last_resort.disarm()
         self.exit(code, return_code=code)
 
     def _remember(self) -> None:

@@ -133,4 +133,4 @@ def _refuse_clashes(chosen: Mapping[str, str]) -> None:
 def _meet(first: Action, second: Action) -> bool:
     """Whether both are offered at the same time. A dialog stands before everything else."""
     scopes = {first.scope, second.scope}
-    return len(scopes) == 1 or (EVERYWHERE in scopes and "dialog" not in scopes)
+    return len(scopes) == 1 or (EVERYWHERE in scopes and not {"dialog", "leaving"} & scopes)

@@ -6,13 +6,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
-from textual.widgets import DataTable
 
-from poe_ledger_tui.clipboard import MAXIMUM, copy_native, wants_native
 from poe_ledger_tui.safe_text import clean
 
 if TYPE_CHECKING:
     from textual.app import App
+    from textual.widgets import DataTable
 
     from poe_ledger_tui.config import AppConfig
 
@@ -38,22 +37,30 @@ class Copying(_Base):
         """Copy the selection, else the cell under the cursor."""
         if self.copy_selection():
             return
-        table = self.focused
-        if isinstance(table, DataTable) and table.row_count:
+        table = self._focused_table()
+        if table is not None:
             self.copy(_plain(table.get_cell_at(table.cursor_coordinate)))
         else:
             self.notify("Nothing is selected.", markup=False, timeout=3)
 
     def action_copy_row(self) -> None:
         """Copy the row under the cursor, its cells separated by tabs."""
-        table = self.focused
-        if isinstance(table, DataTable) and table.row_count:
+        table = self._focused_table()
+        if table is not None:
             self.copy("\t".join(_plain(cell) for cell in table.get_row_at(table.cursor_row)))
         else:
             self.notify("No row is selected.", markup=False, timeout=3)
 
+    def _focused_table(self) -> DataTable[Any] | None:
+        from textual.widgets import DataTable
+
+        table = self.focused
+        return table if isinstance(table, DataTable) and table.row_count else None
+
     def copy(self, text: str) -> None:
         """To the clipboard, in the way the configuration says."""
+        from poe_ledger_tui.clipboard import MAXIMUM, wants_native
+
         short = text[:MAXIMUM]
         if self.config.clipboard in ("auto", "osc52"):
             self.copy_to_clipboard(short)
@@ -65,6 +72,8 @@ class Copying(_Base):
 
 def _copy_and_post(text: str, notify: Any) -> None:
     """The thread's body: `notify` only posts."""
+    from poe_ledger_tui.clipboard import copy_native
+
     trouble = copy_native(text)
     if trouble:
         notify(clean(trouble), severity="warning", markup=False)

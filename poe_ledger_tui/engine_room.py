@@ -18,7 +18,7 @@ from harvester.clock import Clock
 from harvester.events import Event, Level
 from harvester.snapshot_source import LiveSource
 from poe_ledger_tui.messages import EventsCame, RoomChanged, RoomState, Stage
-from poe_ledger_tui.session import HarvestPlan, PlanError, Readied, open_store, retry_pause
+from poe_ledger_tui.session import HarvestPlan, PlanError, Readied, open_store, other_harvest, retry_pause
 from poe_ledger_tui.source import Sampler
 
 if TYPE_CHECKING:
@@ -32,8 +32,14 @@ _SCHEMA, _RETRY, _CLOSE = "schema", "retry", "close"
 class EngineRoom:
     """Opens, runs and closes everything that is no screen. Methods return at once; `RoomChanged` tells the rest."""
 
-    def __init__(self, load: Callable[[], HarvestPlan], post: Callable[[Message], bool], clock: Clock) -> None:
-        """`load` reads the settings, on the room's thread; it raises `PlanError` where they cannot be used."""
+    def __init__(
+        self, load: Callable[[], HarvestPlan], post: Callable[[Message], bool], clock: Clock, closed: Callable[[], None]
+    ) -> None:
+        """`load` reads the settings, on the room's thread; it raises `PlanError` where they cannot be used.
+
+        `closed` is called when everything has ended.
+        """
+        self._closed = closed
         self._load = load
         self._post = post
         self._clock = clock
@@ -118,12 +124,19 @@ class EngineRoom:
         if plan.settings.warnings:
             now = self._clock.now()
             self._post(EventsCame(tuple(Event(now, Level.WARNING, "", text) for text in plan.settings.warnings)))
+        if plan.monitor:
+            self._watch(plan, "")
+            return
         while not self._closing.is_set():
             readied = self._open_patiently(plan)
             if readied is None:
                 return
-            if readied.stage is Stage.READY and self._supervisor is None and readied.engine is not None:
+            if readied.stage is Stage.WATCHING:
+                self._watch(plan, "r opens the store here, once it is free.")
+            elif readied.stage is Stage.READY and self._supervisor is None and readied.engine is not None:
                 self._start_supervisor(plan, readied.engine)
+            elif self._supervisor is not None:
+                self._tell(schema=readied.schema)
             else:
                 self._tell(stage=readied.stage, words=readied.words, todo=readied.todo, schema=readied.schema)
             if self._wait_for(_SCHEMA, _RETRY) is None:
@@ -151,6 +164,13 @@ class EngineRoom:
                 return None
             self._tell(stage=Stage.OPENING, words="opening the store", next_try_at=None)
         return None
+
+    def _watch(self, plan: HarvestPlan, todo: str) -> None:
+        """Show the harvest of another process; whoever waits for a request meanwhile is the caller."""
+        self._sampler.watch(other_harvest(plan))
+        self._tell(stage=Stage.WATCHING, words="", todo=todo, monitor=True)
+        if plan.monitor:
+            self._wait_for()
 
     def _start_supervisor(self, plan: HarvestPlan, engine: Engine) -> None:
         from harvester.store.lease import LeaseTaken
@@ -180,7 +200,7 @@ class EngineRoom:
         self._queues = {queue.key: queue for queue in plan.queues}
         self._supervisor = supervisor
         self._sampler.watch(source)
-        self._tell(stage=Stage.READY, words="", todo="")
+        self._tell(stage=Stage.READY, words="", todo="", monitor=False)
 
     def _wait_for(self, *wanted: str, timeout: float | None = None) -> str | None:
         """The next thing that is asked of the room, "" when the time is over; None when it is to close."""
@@ -207,6 +227,7 @@ class EngineRoom:
                 self._tell(stage=Stage.BROKEN, words=f"the harvest broke off: {error}")
         if self._state.stage is not Stage.BROKEN:
             self._tell(stage=Stage.CLOSED, words="")
+        self._closed()
 
     def _tell(self, **changes: object) -> None:
         self._state = replace(self._state, **changes)  # type: ignore[arg-type]

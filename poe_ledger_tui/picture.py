@@ -56,7 +56,7 @@ class Picture:
     @property
     def may_command(self) -> bool:
         """Whether the harvest can be started and stopped from here."""
-        return self.room.stage is Stage.READY and not self.room.monitor and self.kind in (SourceKind.LIVE, None)
+        return self.room.stage is Stage.READY and self.kind in (SourceKind.LIVE, None)
 
     @property
     def pending(self) -> int | None:

@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from poe_ledger_tui.prefs import AsLeft
 from poe_ledger_tui.session import HarvestPlan, PlanError
-
-SIMULATED_FEED = "psapi"
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the command line asks for."""
-
-    demo: bool = False
-    monitor: bool = False
-    start: bool | None = None
-    """`--start`, `--no-start`; None: as it was left."""
-    feeds: Sequence[str] | None = None
-    realms: Sequence[str] | None = None
-    leagues: Sequence[str] | None = None
+from poe_ledger_tui.wishes import SIMULATED_FEED, Wishes
 
 
 def make_plan(wishes: Wishes, as_left: AsLeft) -> HarvestPlan:

@@ -63,8 +63,6 @@ def trouble_words(queue: QueueSnapshot, at: float) -> str:
         return f"{clean(trouble.what)}, {tries}{then}" + (f". {clean(trouble.todo)}" if trouble.todo else "")
     if queue.wakes_at is not None and queue.wakes_at > at:
         return f"next at {short_time(queue.wakes_at)}"
-    if queue.held_by:
-        return f"held by {clean(queue.held_by)}"
     return ""
 
 

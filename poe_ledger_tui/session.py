@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from harvester.snapshot_source import SnapshotSource
 from poe_ledger_tui.messages import SchemaState, Stage
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ class HarvestPlan:
 
     @property
     def left_out(self) -> tuple[Queue, ...]:
-        """Configured queues that cannot run."""
-        return tuple(queue for queue in self.settings.queues if queue not in self.queues)
+        """Queues of feeds that are there, which cannot run for want of an OAuth client."""
+        from harvester.feeds.registry import FEEDS
+
+        return tuple(queue for queue in self.settings.queues if queue.feed in FEEDS and queue not in self.queues)
 
     @property
     def store_words(self) -> str:
@@ -152,7 +155,7 @@ def open_store(plan: HarvestPlan, say: Callable[[str], None]) -> Readied:
         return Readied(Stage.BLOCKED, engine, str(error), "See the migrations (2), then press r.")
     except StoreError as error:
         if error.fault is StoreFault.HELD:
-            return Readied(Stage.HELD, engine, str(error), error.hint)
+            return Readied(Stage.WATCHING, None, str(error), error.hint)
         stage = Stage.LOST if error.retryable else Stage.BLOCKED
         return Readied(stage, engine, str(error), error.hint)
     if readiness.swap_cut_off:
@@ -172,6 +175,15 @@ def open_store(plan: HarvestPlan, say: Callable[[str], None]) -> Readied:
             schema,
         )
     return Readied(Stage.READY, engine, schema=schema)
+
+
+def other_harvest(plan: HarvestPlan) -> SnapshotSource:
+    """The harvest of another process with the same store, for watching."""
+    from harvester.attach import AttachedSource
+    from harvester.commands.store_access import engine_of
+    from harvester.snapshot_address import socket_directory
+
+    return AttachedSource(socket_directory(plan.settings, engine_of(plan.settings)))
 
 
 def schema_state(engine: Engine, blocking: tuple[str, ...] = ()) -> SchemaState:

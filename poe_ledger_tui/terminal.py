@@ -71,11 +71,6 @@ class LastResort:
             self._timer.daemon = True
             self._timer.start()
 
-    def disarm(self) -> None:
-        """Everything has ended by itself."""
-        if self._timer is not None:
-            self._timer.cancel()
-
     def now(self, code: int, why: str = "") -> None:
         """Leave at once."""
         self._restore()

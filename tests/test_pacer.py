@@ -17,6 +17,7 @@ from harvester.api.pacer import Pacer
 from harvester.api.pacer_book import PacerBook
 from harvester.api.rate_limit import parse_limits
 from harvester.api.restrictions import FILE_NAME, RestrictionFile
+from harvester.api.throttle import Throttle
 from harvester.api.window import RoundTrips
 from harvester.clock import VirtualClock, virtual_time
 from harvester.model import Limits
@@ -173,6 +174,20 @@ def test_a_bucketed_server_costs_one_429_at_most(limits: str, bucket: float) -> 
     run(lambda clock: harvest(Pacer(clock), server, clock, jitter(3), 4 * 3_600), start=0.123)
     assert len(server.violations) <= 1
     assert server.early == 0
+
+
+def test_a_429_is_told_with_what_it_did_to_the_pace() -> None:
+    server, told = Server({"Ip": "2:1:60"}, bucket=1.0), list[Throttle]()
+    run(
+        lambda clock: harvest(Pacer(clock, throttled=told.append), server, clock, jitter(3), 600),
+        start=0.123,
+    )
+    assert len(server.violations) == 1
+    (throttle,) = told
+    assert (throttle.policy, throttle.http_status) == ("p", 429)
+    assert throttle.restricted_seconds >= 60.0
+    assert throttle.margin_after > throttle.margin_before
+    assert throttle.pace_after > throttle.pace_before
 
 
 def test_a_margin_widened_by_mistake_shrinks_again() -> None:

@@ -7,9 +7,13 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from poe_ledger_tui.actions import bindings_of
+
 
 class LeavingScreen(ModalScreen[None]):
     """Stays until the process is gone."""
+
+    BINDINGS = bindings_of("leaving")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog leaving") as dialog:

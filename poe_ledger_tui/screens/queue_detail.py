@@ -144,6 +144,8 @@ def facts_text(queue: QueueSnapshot, picture: Picture, width: int, theme: Theme)
     if queue.spool_pages:
         fact("spool", f"{count(queue.spool_pages)} pages, {size(queue.spool_bytes)}")
     fact("to queryable", milliseconds(queue.commit_ms) if queue.commit_ms else "–", (" for the last page", quiet))
+    if queue.held_by:
+        fact("runs in", clean(queue.held_by))
     trouble = trouble_words(queue, picture.at)
     if trouble:
         fact("trouble" if queue.trouble else "waits", (trouble, style(theme, role if queue.trouble else "")))

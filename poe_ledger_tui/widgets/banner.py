@@ -40,12 +40,10 @@ def banner_words(picture: Picture) -> tuple[str, str]:
     if room.stage is Stage.LOST:
         tries = "1 try" if room.tries == 1 else f"{room.tries} tries"
         return f"!! STORE LOST: {clean(room.words)} — {tries}, {_next_try(room.next_try_at, picture.at)}{todo}", "red"
-    if room.stage is Stage.HELD:
-        return f"! STORE HELD: {clean(room.words)}{todo}", "amber"
     if room.stage in (Stage.BLOCKED, Stage.BROKEN):
         return f"!! NOT HARVESTING: {clean(room.words)}{todo}", "red"
     if picture.source_trouble:
-        return f"!! DISCONNECTED: {clean(picture.source_trouble)} — asked again every second", "red"
+        return f"!! DISCONNECTED: {clean(picture.source_trouble)} — asked again every second{todo}", "red"
     lost = [queue for queue in picture.queues if queue.state is QueueState.STORE_LOST]
     if lost:
         return _trouble("!! STORE LOST", lost, picture), "red"

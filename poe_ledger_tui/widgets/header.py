@@ -50,8 +50,6 @@ def state_words(picture: Picture) -> tuple[str, str]:
         return "!! STORE LOST", "red"
     if stage in (Stage.BLOCKED, Stage.BROKEN):
         return "!! BLOCKED", "red"
-    if stage is Stage.HELD:
-        return "! HELD", "amber"
     if stage in (Stage.COLD, Stage.OPENING, Stage.MIGRATING):
         return "… OPENING", "accent"
     if stage in (Stage.CLOSING, Stage.CLOSED):
