@@ -12,14 +12,13 @@ from harvester.commands.exit_codes import DONE, FAILED, MISUSED
 from harvester.commands.hints import HEADLESS, nothing_yet
 from harvester.commands.output import print_table, printable, say
 from harvester.commands.result_file import ResultFormat, write_result
-from harvester.commands.store_access import say_store_error
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.migration_status import is_unborn
 from harvester.store.plain_value import as_text
 from harvester.store.query_guard import QueryRefusedError, read_text
 from harvester.store.query_result import QueryLimits, QueryResult
-from harvester.store.read_only import ReadOnlyDoor
+from harvester.store.read_only import ReadOnlyDoor, query_hint
 
 TABLE = "table"
 
@@ -49,7 +48,7 @@ def run_query(
         if error.fault is StoreFault.NO_DATABASE:
             say(err, f"The store is empty: {nothing_yet(command)}")
         else:
-            say_store_error(err, error)
+            say(err, f"{error} {query_hint(error)}".strip())
         return FAILED
     _print(out, result, form)
     rows = f"{len(result.rows):,} row{'' if len(result.rows) == 1 else 's'}"

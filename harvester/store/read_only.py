@@ -23,7 +23,20 @@ from harvester.store.query_scope import QueryScope, read_scope
 
 _KILL_AGAIN_SECONDS = 0.2
 _KILL_TRIES = 25
-_GONE = frozenset({StoreFault.UNREACHABLE, StoreFault.HELD, StoreFault.CREDENTIALS, StoreFault.NO_DATABASE})
+
+
+_HINTS = {
+    StoreFault.TIMEOUT: "Ask for less, for example with LIMIT or a WHERE on time.",
+    StoreFault.MEMORY: "Ask for less: group by fewer things, or select fewer columns.",
+}
+_OF_THE_STORE = frozenset({StoreFault.UNREACHABLE, StoreFault.HELD, StoreFault.CREDENTIALS, StoreFault.NO_DATABASE})
+
+
+def query_hint(error: BaseException) -> str:
+    """What to do about a query that failed; empty where the error says it all."""
+    if not isinstance(error, StoreError):
+        return ""
+    return _HINTS.get(error.fault, error.hint if error.fault in _OF_THE_STORE else "")
 
 
 class QueryCancelledError(Exception):
@@ -70,7 +83,7 @@ class ReadOnlyDoor:
         except StoreError as error:
             if self._cancelled.is_set() and error.fault in {StoreFault.CANCELLED, StoreFault.OTHER}:
                 raise QueryCancelledError("The query was cancelled.") from error
-            if error.fault in _GONE:
+            if error.fault in _OF_THE_STORE:
                 self._drop()
             raise
         finally:
@@ -140,4 +153,4 @@ class ReadOnlyDoor:
         self.close()
 
 
-__all__ = ["QueryCancelledError", "QueryRefusedError", "ReadOnlyDoor"]
+__all__ = ["QueryCancelledError", "QueryRefusedError", "ReadOnlyDoor", "query_hint"]

@@ -139,6 +139,7 @@ class ChecksPane(Vertical):
         if self._files.is_current(message):
             if message.error is None:
                 self._checks = message.value
+                self._lay_out()
             else:
                 self._trouble = str(message.error)
         elif self._work.is_current(message):
@@ -172,7 +173,8 @@ class ChecksPane(Vertical):
             Column("age", "age", 8),
         ]
         rest = max(20, width - sum(column.width for column in fixed) - 2 * 6 - 2)
-        title = min(60, max(16, rest * 3 // 5))
+        longest = max((len(check.title) for check in self._checks), default=40)
+        title = max(16, min(longest, rest // 2))
         columns = [
             fixed[0],
             Column("title", "check", title),

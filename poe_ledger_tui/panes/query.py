@@ -40,6 +40,7 @@ class QueryPane(Vertical):
         self._query = Bench("query", self.post_message)
         self._cancel = Bench("query cancel", self.post_message)
         self._lookup = Bench("query names", self.post_message)
+        self._past = Bench("query history", self.post_message)
         self._export = Bench("query export", self.post_message)
         self._names: QueryNames | None = None
         self._names_at = 0.0
@@ -48,7 +49,6 @@ class QueryPane(Vertical):
         self._running_since: float | None = None
         self._cancelling = False
         self._said = Text(_READ_ONLY)
-        self._picture: Picture | None = None
 
     def compose(self) -> ComposeResult:
         yield SqlEditor("editor", self._complete)
@@ -77,17 +77,21 @@ class QueryPane(Vertical):
 
     def draw(self, picture: Picture) -> None:
         """Called every second while the pane can be seen: the seconds of a running query go on."""
-        self._picture = picture
-        engine = self.ledger.room.engine
-        if engine is not None and not self._lookup.busy:
-            if not self._asked_history:
-                self._asked_history = True
-                path = history_path(self.ledger.room.plan)
-                self._lookup.begin(lambda _: self._desk.remembered(path))
-            elif picture.now >= self._names_at and not self.running:
-                self._names_at = picture.now + NAMES_AGAIN_SECONDS
-                self._lookup.begin(lambda _: self._desk.names(engine))
+        self.look_up(picture)
         self._show_status()
+
+    def look_up(self, picture: Picture) -> None:
+        """Read the history once, and the names of the store now and then."""
+        engine = self.ledger.room.engine
+        if engine is None:
+            return
+        if not self._asked_history:
+            self._asked_history = True
+            path = history_path(self.ledger.room.plan)
+            self._past.begin(lambda _: self._desk.remembered(path))
+        if picture.now >= self._names_at and not self._lookup.busy and not self.running:
+            self._names_at = picture.now + NAMES_AGAIN_SECONDS
+            self._lookup.begin(lambda _: self._desk.names(engine))
 
     def leave(self) -> None:
         """The app is closing: end what runs in the engine."""
@@ -180,10 +184,11 @@ class QueryPane(Vertical):
             if self.running and message.value is False:
                 self._cancelling = False
                 self._say("The store does not answer; the query ends by its time limit.", "amber")
-        elif self._lookup.is_current(message):
-            if isinstance(message.value, Remembered):
+        elif self._past.is_current(message):
+            if message.error is None:
                 self._remember(message.value)
-            elif message.error is None:
+        elif self._lookup.is_current(message):
+            if message.error is None:
                 self._names = message.value
         elif self._export.is_current(message):
             self._saved(message)
@@ -200,9 +205,10 @@ class QueryPane(Vertical):
         self._cancelling = False
         self.screen.refresh_bindings()
         if message.error is not None:
-            hint = getattr(message.error, "hint", "")
-            cancelled = type(message.error).__name__ == "QueryCancelledError"
-            self._say(f"{message.error} {hint}".strip(), "amber" if cancelled else "red")
+            from harvester.store.read_only import QueryCancelledError, query_hint
+
+            role = "amber" if isinstance(message.error, QueryCancelledError) else "red"
+            self._say(f"{message.error} {query_hint(message.error)}".strip(), role)
             return
         result: QueryResult = message.value
         self.table.show(result)

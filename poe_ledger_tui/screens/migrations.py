@@ -282,7 +282,9 @@ class MigrationsScreen(LedgerScreen):
         else:
             if rehearsal.plan.steps:
                 self._move_to(rehearsal.plan.steps[0].migration.name)
-            self._end(f"The engine can parse all {len(rehearsal.statements)} statements. Nothing was run.", "ok")
+            number = len(rehearsal.statements)
+            counted = "the one statement" if number == 1 else f"all {number} statements"
+            self._end(f"The engine can parse {counted}. Nothing was run.", "ok")
 
     def _applied(self, message: JobEnded) -> None:
         self._let_go_on()

@@ -74,6 +74,7 @@ class SanityScreen(LedgerScreen):
         self.query_one(ViewLine).draw(self.shown)
         if self.shown == CHECKS:
             self.checks.draw(picture)
+            self.query_pane.look_up(picture)
         else:
             self.query_pane.draw(picture)
         if picture.room.stage is Stage.CLOSING:
@@ -120,7 +121,8 @@ class SanityScreen(LedgerScreen):
     def action_run(self) -> None:
         """Run the query, or all checks."""
         if self.shown == QUERY:
-            self.query_pane.run()
+            # Behind the keys that the editor has not taken yet: this key overtook them.
+            self.query_pane.editor.area.call_later(self.query_pane.run)
         else:
             self.checks.run_all()
 

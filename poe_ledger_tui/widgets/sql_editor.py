@@ -15,12 +15,12 @@ from textual.widgets import OptionList, TextArea
 from textual.widgets.option_list import Option
 
 from harvester.commands.output import printable
-from poe_ledger_tui.safe_text import one_line
+from poe_ledger_tui.safe_text import clean
 from poe_ledger_tui.sql_colours import spans
 from poe_ledger_tui.theme import style
 
 if TYPE_CHECKING:
-    from harvester.store.query_completion import Completion
+    from harvester.store.query_completion import Candidate, Completion
 
 Completer = Callable[[str, str], "Completion | None"]
 """Given the text before and after the cursor; None while no names are known."""
@@ -88,6 +88,13 @@ def _by_line(text: str, look: Callable[[str], str]) -> dict[int, list[tuple[int,
             found.setdefault(row, []).append((at - starts[row], end - starts[row], look(span.role)))
             at, row = end, row + 1
     return found
+
+
+def _choice(candidate: Candidate) -> Text:
+    """A candidate in the list: what it is stands dimmed behind it."""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(clean(candidate.text, limit=60))
+    return text.append(f"  {clean(candidate.detail or candidate.kind.value, limit=60)}", "dim")
 
 
 class SqlEditor(Vertical):
@@ -158,10 +165,7 @@ class SqlEditor(Vertical):
         self._replaces = found.replaces
         choices = self._list
         choices.clear_options()
-        choices.add_options(
-            Option(Text.assemble(one_line(one.text), ("  " + (one.detail or one.kind.value), "dim")), id=one.text)
-            for one in found.candidates
-        )
+        choices.add_options(Option(_choice(one), id=one.text) for one in found.candidates)
         choices.highlighted = 0
         choices.absolute_offset = area.cursor_screen_offset + Offset(0, 1)
         choices.display = True
@@ -180,6 +184,14 @@ class SqlEditor(Vertical):
         self._taking = True
         area.replace(chosen, (row, column - self._replaces), (row, column))
         self.close_list()
+
+    def _take_or_indent(self) -> None:
+        if not self._list.display and self._complete_fits():
+            self.offer()
+        if self._list.display:
+            self._take()
+        elif not self._complete_fits():
+            self.area.insert("  ")
 
     @on(OptionList.OptionSelected)
     def _clicked(self, event: OptionList.OptionSelected) -> None:
@@ -204,8 +216,9 @@ class SqlEditor(Vertical):
             self._walk(-1 if key == "ctrl+up" else 1)
         elif key == "ctrl+@":  # what terminals send for ctrl+space
             self.offer()
-        elif choices.display and key == "tab":
-            self._take()
+        elif key == "tab":
+            # Never out of the editor: what is typed next would be taken for commands. Escape leaves it.
+            self._take_or_indent()
         elif choices.display and key == "escape":
             self.close_list()
         elif choices.display and key in {"up", "down"}:
