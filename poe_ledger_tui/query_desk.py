@@ -50,14 +50,20 @@ class QueryDesk:
         self._lock = threading.Lock()
 
     def ask(
-        self, engine: Engine, sql: str, history: Path | None, remembered: Callable[[Remembered], None]
+        self,
+        engine: Engine,
+        sql: str,
+        history: Path | None,
+        remembered: Callable[[Remembered], None],
+        cancelled: threading.Event,
     ) -> QueryResult:
-        """Remember a query, then run it. Raises what `ReadOnlyDoor.query` raises."""
+        """Remember a query, then run it unless `cancelled` is set. Raises what `ReadOnlyDoor.query` raises."""
         remembered(self._remember(sql, history))
-        return self._door_to(engine).query(sql)
+        return self._door_to(engine).query(sql, cancelled)
 
-    def cancel(self) -> bool:
-        """End the query that runs; True when it has ended."""
+    def cancel(self, cancelled: threading.Event) -> bool:
+        """End the query that was given this event, or is about to begin with it; True when the engine is done."""
+        cancelled.set()
         door = self._door
         return door.cancel() if door is not None else True
 

@@ -405,6 +405,15 @@ def test_cancelling_ends_the_query_and_the_door_goes_on(ground: tuple[Engine, Ha
         assert door.cancel(), "with nothing to cancel"
 
 
+def test_a_query_that_is_cancelled_before_it_begins_is_not_run(ground: tuple[Engine, Handle]) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with ReadOnlyDoor(ground[0]) as door:
+        with pytest.raises(QueryCancelledError):
+            door.query("SELECT 1", cancelled)
+        assert door.query("SELECT 1").rows == ((1,),), "only that one"
+
+
 def test_cancelling_one_door_leaves_another_alone(ground: tuple[Engine, Handle]) -> None:
     with ReadOnlyDoor(ground[0]) as one, ReadOnlyDoor(ground[0]) as other:
         assert one.query("SELECT sleep(0.01)").rows == ((0,),)

@@ -22,7 +22,7 @@ from harvester.store.query_result import QueryLimits, QueryResult, result_of
 from harvester.store.query_scope import QueryScope, read_scope
 
 _KILL_AGAIN_SECONDS = 0.2
-_KILL_TRIES = 25
+_KILL_TRIES = 50
 
 
 _HINTS = {
@@ -67,15 +67,15 @@ class ReadOnlyDoor:
         """What a query may cost."""
         return self._limits
 
-    def query(self, text: str) -> QueryResult:
-        """Run an operator's query.
+    def query(self, text: str, cancelled: threading.Event | None = None) -> QueryResult:
+        """Run an operator's query. Who sets `cancelled` before it has begun, and then calls `cancel`, is in time too.
 
         Raises:
             QueryRefusedError: it is not run: not one statement, or one that does more than read this store.
             QueryCancelledError: `cancel` was called.
             StoreError: the store cannot be asked, or the engine refuses the query (a syntax error, a limit).
         """
-        self._cancelled.clear()
+        self._cancelled = cancelled or threading.Event()
         statement = read_text(text)
         self._idle.clear()
         try:
@@ -90,14 +90,14 @@ class ReadOnlyDoor:
             self._idle.set()
 
     def _run(self, statement: str) -> QueryResult:
+        self._stop_if_cancelled()
         handle = self._open()
         # Tables come and go (migrations, other programs): what is outside is looked up for each query.
         scope = self._scope = read_scope(handle, self._engine.database, self._scope)
         inspect(statement, scope)
         canonical = str(handle.value(f"SELECT formatQuerySingleLine({quote_text(statement)})"))
         inspect(canonical, scope)
-        if self._cancelled.is_set():
-            raise QueryCancelledError("The query was cancelled.")
+        self._stop_if_cancelled()
         began = self._monotonic()
         answer = handle.ask(canonical)
         took_ms = round((self._monotonic() - began) * 1000)
@@ -107,8 +107,12 @@ class ReadOnlyDoor:
             answer = replace(answer, columns=tuple(h[0] for h in header), types=tuple(h[1] for h in header))
         return result_of(canonical, answer, self._limits, took_ms)
 
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise QueryCancelledError("The query was cancelled.")
+
     def cancel(self) -> bool:
-        """End the query that runs now; True when it has ended. Blocks for a few seconds at most.
+        """End the query that runs now; True when it has ended. Blocks for some seconds at most.
 
         A server that no longer answers cannot be told: then False, and the query ends by its time limit.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -48,6 +49,7 @@ class QueryPane(Vertical):
         self._history: tuple[str, ...] = ()
         self._running_since: float | None = None
         self._cancelling = False
+        self._cancelled = threading.Event()
         self._said = Text(_READ_ONLY)
 
     def compose(self) -> ComposeResult:
@@ -116,7 +118,8 @@ class QueryPane(Vertical):
             path = history_path(self.ledger.room.plan)
             self._running_since = self.ledger.clock.monotonic()
             self._cancelling = False
-            self._query.begin(lambda report: self._desk.ask(engine, sql, path, report), beside=True)
+            cancelled = self._cancelled = threading.Event()
+            self._query.begin(lambda report: self._desk.ask(engine, sql, path, report, cancelled), beside=True)
             self._show_status()
             self.screen.refresh_bindings()
 
@@ -124,7 +127,8 @@ class QueryPane(Vertical):
         """End the running query in the engine itself."""
         if self.running and not self._cancel.busy:
             self._cancelling = True
-            self._cancel.begin(lambda _: self._desk.cancel())
+            cancelled = self._cancelled
+            self._cancel.begin(lambda _: self._desk.cancel(cancelled))
             self._show_status()
 
     def turn(self, step: int) -> None:

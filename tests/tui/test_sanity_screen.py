@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError, StoreFault
 from poe_ledger_tui.pictures import StillRoom
+from poe_ledger_tui.query_desk import QueryDesk
 from poe_ledger_tui.screens.dialog import Reading
 from poe_ledger_tui.screens.sanity import SanityScreen
 from tests.tui.driving import cells, later, opened, run, text_of, until
@@ -259,6 +261,31 @@ def test_a_running_query_is_cancelled_in_the_engine_and_the_app_answers_meanwhil
     run(body)
 
 
+def test_a_query_is_cancelled_even_before_the_engine_has_it(room: StillRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = threading.Event()
+    real = QueryDesk._remember
+
+    def remember(desk: QueryDesk, sql: str, history: Path | None) -> object:
+        slow.wait(10)
+        return real(desk, sql, history)
+
+    monkeypatch.setattr(QueryDesk, "_remember", remember)
+
+    async def body() -> None:
+        async with opened(room, "3") as (_, pilot):
+            await pilot.press("e")
+            pane = screen_of(pilot).query_pane
+            pane.editor.load("SELECT count() FROM numbers(100000000000000) WHERE sipHash64(number) = 5")
+            await pilot.press("f5")
+            await pilot.press("f9")
+            await until(pilot, lambda: not pane._cancel.busy, "the cancelling")
+            slow.set()
+            await until(pilot, lambda: not pane.running, "the end")
+            assert status(pilot) == "The query was cancelled."
+
+    run(body)
+
+
 def test_earlier_queries_are_kept_on_disk_and_come_back(room: StillRoom, tmp_path: Path) -> None:
     async def first() -> None:
         async with opened(room, "3") as (_, pilot):
@@ -375,8 +402,6 @@ def test_every_size_shows_editor_and_result(room: StillRoom, size: tuple[int, in
 @pytest.fixture(autouse=True)
 def _no_threads_left() -> Iterator[None]:
     yield
-    import threading
-
     for thread in threading.enumerate():
         if thread.name.startswith(("query", "checks")):
             thread.join(10)
