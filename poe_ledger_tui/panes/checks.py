@@ -121,6 +121,14 @@ class ChecksPane(Vertical):
             self.screen.refresh_bindings()
         self._show()
 
+    def show_checks(self, checks: tuple[Check, ...], judged: tuple[Judged, ...] = ()) -> None:
+        """Show these checks, with verdicts where there are any."""
+        self._read = True
+        self._checks = checks
+        self._judged.update({_key(item.result.check): item for item in judged})
+        self._lay_out()
+        self._show()
+
     # What the jobs say -------------------------------------------------------------------------------------------
 
     @on(JobReported)
@@ -138,8 +146,7 @@ class ChecksPane(Vertical):
         message.stop()
         if self._files.is_current(message):
             if message.error is None:
-                self._checks = message.value
-                self._lay_out()
+                self.show_checks(message.value)
             else:
                 self._trouble = str(message.error)
         elif self._work.is_current(message):

@@ -214,7 +214,10 @@ class QueryPane(Vertical):
             role = "amber" if isinstance(message.error, QueryCancelledError) else "red"
             self._say(f"{message.error} {query_hint(message.error)}".strip(), role)
             return
-        result: QueryResult = message.value
+        self.show_result(message.value)
+
+    def show_result(self, result: QueryResult) -> None:
+        """Show the first page of a result, and what it cost."""
         self.table.show(result)
         self._tell_result()
 

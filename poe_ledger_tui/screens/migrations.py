@@ -119,7 +119,8 @@ class MigrationsScreen(LedgerScreen):
             self._look_at = float("inf")
             self._looks.begin(lambda _: look(engine), beside=True)
 
-    def _looked(self, status: MigrationStatus) -> None:
+    def show_status(self, status: MigrationStatus) -> None:
+        """Show how the store stands."""
         from harvester.store.migrations import plan
 
         self._status, self._plan, self._trouble = status, plan(status), ""
@@ -236,11 +237,13 @@ class MigrationsScreen(LedgerScreen):
 
     @on(JobReported)
     def _progress(self, message: JobReported) -> None:
+        if self._work.is_current(message):
+            self.show_step(message.value)
+
+    def show_step(self, step: MigrationProgress) -> None:
+        """Show a step of applying, and the statement that it is about."""
         from poe_ledger_tui.migration_words import mark_of_progress, progress_line
 
-        if not self._work.is_current(message):
-            return
-        step: MigrationProgress = message.value
         self._marks.setdefault(step.migration.name, {})[step.statement.number] = mark_of_progress(step)
         self._say(progress_line(step), "red" if step.error else "accent")
         if self._entry is not None and self._entry.name != step.migration.name:
@@ -251,7 +254,7 @@ class MigrationsScreen(LedgerScreen):
     def _ended(self, message: JobEnded) -> None:
         if self._looks.is_current(message):
             if message.error is None:
-                self._looked(message.value)
+                self.show_status(message.value)
             else:
                 self._trouble = _words_of(message.error)
                 self._look_at = self.picture.now + LOOK_AGAIN_SECONDS

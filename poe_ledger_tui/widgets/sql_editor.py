@@ -37,6 +37,7 @@ class SqlText(TextArea):
             show_line_numbers=False,
             tab_behavior="focus",
             compact=True,
+            highlight_cursor_line=False,  # its style would take the colours away
             placeholder="SELECT … FROM v_listings_current   F5 runs, F3 shows earlier queries",
         )
         self._takes = takes
