@@ -8,6 +8,7 @@ A plain `str` must not be given to a widget, a table cell or a toast where a str
 from __future__ import annotations
 
 from rich.text import Text
+from textual.content import Content
 
 from harvester.commands.output import printable
 
@@ -27,6 +28,11 @@ def one_line(text: object, style: str = "", *, limit: int = ONE_LINE) -> Text:
 def many_lines(text: object, style: str = "", *, limit: int = MANY_LINES) -> Text:
     """The text with its line ends, for a detail view or a dialog."""
     return Text(clean(text, limit=limit, keep_lines=True), style=style)
+
+
+def frame_title(text: object) -> Content:
+    """The text for a frame, which reads markup in a `str`."""
+    return Content(clean(text, limit=60))
 
 
 def clean(text: object, *, limit: int = ONE_LINE, keep_lines: bool = False) -> str:

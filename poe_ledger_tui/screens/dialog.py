@@ -10,6 +10,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from poe_ledger_tui.actions import bindings_of
+from poe_ledger_tui.safe_text import frame_title
 
 
 class Reading(ModalScreen[None]):
@@ -25,7 +26,7 @@ class Reading(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = Text(self._title).plain.replace("[", "\\[")
+            dialog.border_title = frame_title(self._title)
             with VerticalScroll():
                 yield Static(self._text, markup=False)
             yield Button("Close", id="close", variant="default", compact=True)
@@ -50,7 +51,7 @@ class Question(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self._title
+            dialog.border_title = frame_title(self._title)
             with VerticalScroll():
                 yield Static(self._text, markup=False)
             if self._typed:

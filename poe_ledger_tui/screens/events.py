@@ -20,7 +20,9 @@ from poe_ledger_tui.widgets.table import Column, LedgerTable
 from poe_ledger_tui.words import clock_time, count, date_time
 
 SHOWN = 1000
-"""Lines in the table; the newest that pass the filter."""
+"""Lines in the table when it is made: the newest that pass the filter."""
+SLACK = 500
+"""Lines that may come on top before it is made anew."""
 
 
 class EventsScreen(LedgerScreen):
@@ -71,15 +73,14 @@ class EventsScreen(LedgerScreen):
     def events_came(self, events: tuple[Event, ...]) -> None:
         if not self.is_mounted or self.picture.frozen_since is not None:
             return
+        fitting = [event for event in events if self._filter.passes(event)]
+        if len(self._numbers) + len(fitting) > SHOWN + SLACK:
+            self._show_all()  # cheaper than taking so many single lines out
+            return
         table = self.query_one(LedgerTable)
         with self.app.batch_update():
-            for event in events:
-                if self._filter.passes(event):
-                    self._append(table, event)
-            while len(self._numbers) > SHOWN:
-                oldest = next(iter(self._numbers))
-                del self._numbers[oldest]
-                table.drop_row(oldest)
+            for event in fitting:
+                self._append(table, event)
             self._keep_following(table)
         self.draw_body(self.picture)
 

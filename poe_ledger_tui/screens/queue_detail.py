@@ -15,7 +15,7 @@ from poe_ledger_tui.panes.base import lines, say_age, sparkline
 from poe_ledger_tui.panes.events_tail import event_text
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.queue_words import behind_words, lag_words, state_words, trouble_words
-from poe_ledger_tui.safe_text import clean
+from poe_ledger_tui.safe_text import clean, frame_title
 from poe_ledger_tui.screens.base import LedgerScreen
 from poe_ledger_tui.screens.queue_commands import RESTING, QueueCommands
 from poe_ledger_tui.theme import style
@@ -56,7 +56,7 @@ class QueueScreen(QueueCommands, LedgerScreen):
 
     def on_mount(self) -> None:
         for name, title in (("facts", self._key), ("recent", "Newest pages"), ("queue-events", "Events")):
-            self.query_one(f"#{name}").border_title = Text(title).plain.replace("[", "\\[")
+            self.query_one(f"#{name}").border_title = frame_title(title)
         super().on_mount()
 
     def draw_body(self, picture: Picture) -> None:

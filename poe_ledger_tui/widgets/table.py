@@ -43,7 +43,10 @@ class LedgerTable(DataTable[Text]):
         return True
 
     def show_rows(self, rows: Mapping[str, Sequence[Text]]) -> None:
-        """Make the rows these, in this order for those that are new."""
+        """Make the rows these, in this order."""
+        kept = [key for key in self._rows_now if key in rows]
+        if kept != [key for key in rows if key in self._rows_now][: len(kept)] or list(rows)[: len(kept)] != kept:
+            self.empty()  # the order is another: rare, and worth losing the scroll position
         for key in [key for key in self._rows_now if key not in rows]:
             self.remove_row(key)
             del self._rows_now[key]
@@ -62,11 +65,6 @@ class LedgerTable(DataTable[Text]):
         """One more row at the end."""
         self.add_row(*cells, key=key)
         self._rows_now[key] = tuple(cells)
-
-    def drop_row(self, key: str) -> None:
-        """One row less."""
-        self.remove_row(key)
-        del self._rows_now[key]
 
     def empty(self) -> None:
         """No row any more; the columns stay."""
