@@ -108,10 +108,14 @@ def _tables_named(text: str) -> dict[str, str]:
 def _best(pool: Iterable[Candidate], typed: str, limit: int) -> Iterator[Candidate]:
     """Those that begin so, then names that hold it; each text once."""
     wanted = typed.lower()
-    given = list(pool)
-    begins = [one for one in given if one.text.lower().startswith(wanted)]
-    names = [one for one in given if one.kind is not CandidateKind.KEYWORD]
-    holds = [one for one in names if len(wanted) > 1 and wanted in one.text.lower() and one not in begins]
+    begins: list[Candidate] = []
+    holds: list[Candidate] = []
+    for one in pool:
+        at = one.text.lower().find(wanted)
+        if at == 0:
+            begins.append(one)
+        elif at > 0 and len(wanted) > 1 and one.kind is not CandidateKind.KEYWORD:
+            holds.append(one)
     seen: set[str] = {typed}
     for one in (*begins, *holds):
         if one.text not in seen:

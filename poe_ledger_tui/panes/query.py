@@ -232,7 +232,7 @@ class QueryPane(Vertical):
         if self.table.pages > 1:
             text.append(f"   page {self.table.page} of {self.table.pages} (n, b)")
         if result.cut:
-            text.append(f"   ! {result.cut}", style(theme, "amber"))
+            text.append(f"   ! {clean(result.cut)}", style(theme, "amber"))
         self._said = text
         self._show_status()
 
