@@ -8,6 +8,7 @@ lock. Nothing may block for `LIMIT_SECONDS`, nor compute for longer than that wo
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,10 +80,13 @@ class StallWatch:
 
 @contextmanager
 def watching(watch: StallWatch) -> Iterator[StallWatch]:
-    """Measure every callback of every event loop meanwhile."""
-    plain = asyncio.Handle._run
+    """Measure every callback of the event loop on this thread meanwhile: that of the app, not that of a harvest."""
+    plain, here = asyncio.Handle._run, threading.get_ident()
 
     def measured(handle: asyncio.Handle) -> None:
+        if threading.get_ident() != here:
+            plain(handle)
+            return
         watch.measure(lambda: repr(handle)[:300], lambda: plain(handle))
 
     asyncio.Handle._run = measured  # type: ignore[method-assign]
