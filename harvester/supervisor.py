@@ -11,6 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import httpx
@@ -65,6 +66,8 @@ class Supervisor:
         *,
         goal: Goal = Goal(),
         fills: Mapping[Queue, Fill] | None = None,
+        begin: Iterable[Queue] | None = None,
+        resident: bool = False,
         events: EventLog | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
@@ -74,14 +77,20 @@ class Supervisor:
     ) -> None:
         """`transport` makes what requests travel on, on the event loop's thread; the default is the network.
 
-        `fills`: which hours the queues of the currency exchange are to bring, where the operator said it. `demo` is
-        told to whoever watches.
+        `begin` names the queues that `start` sets going, all by default; the others wait for `start_queue`.
+        `resident` stays until `stop`, even while no queue runs. `fills`: which hours the queues of the currency
+        exchange are to bring, where the operator said it. `demo` is told to whoever watches.
         """
         self._settings = settings
         self._engine = engine
         self._queues = tuple(queues)
         self._goal = goal
         self._fills = dict(fills or {})
+        self._to_begin = set(self._queues if begin is None else begin)
+        self._resident = resident
+        self._tasks: dict[Queue, asyncio.Task[None]] = {}
+        self._ending: set[Queue] = set()
+        self._tasks_changed = asyncio.Event()
         self.events = events or EventLog()
         self._clock = clock or SystemClock()
         self._random = random or Random()
@@ -98,6 +107,8 @@ class Supervisor:
             harvester=this_harvester(demo=demo),
         )
         self._keeper = TelemetryKeeper(engine, settings, self._clock, self.events, self._builder, self.snapshot)
+        for queue in set(self._queues) - self._to_begin:
+            self._builder.meters[queue].state = QueueState.STOPPED
         self._workers: dict[Queue, QueueWorker] = {}
         self._leases: list[Lease] = []
         self._access: ApiAccess | None = None
@@ -130,10 +141,7 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for the end: requests in flight are cancelled, the page in hand is finished. Returns at once."""
         self._stop_wanted.set()
-        loop = self._loop
-        if loop is not None and not self._finished.is_set():
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._stop_asked.set)
+        self._on_loop(self._stop_asked.set)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, by goal or by `stop`; False where it has not come in `timeout` seconds."""
@@ -159,6 +167,16 @@ class Supervisor:
         """Go on asking for a queue, or for all."""
         self._tell(queue, QueueWorker.resume)
 
+    def start_queue(self, queue: Queue) -> None:
+        """Set a queue going that was not begun, was stopped, or could not go on. A running one stays as it is."""
+        self._to_begin.add(queue)
+        self._on_loop(self._begin_wanted)
+
+    def stop_queue(self, queue: Queue) -> None:
+        """End a queue as `stop` ends all: requests in flight are cancelled, the page in hand is finished."""
+        self._to_begin.discard(queue)
+        self._on_loop(lambda: self._end(queue))
+
     def snapshot(self) -> Snapshot:
         """The whole harvest as it is now."""
         access = self._access
@@ -181,13 +199,13 @@ class Supervisor:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop_asked = asyncio.Event()
+        self._tasks_changed = asyncio.Event()
         if self._stop_wanted.is_set():
             return
         transport = self._transport() if self._transport else None
         async with ApiAccess(
             self._settings, transport=transport, clock=self._clock, record=self._count, events=self.events
         ) as access:
-            self._access = access
             beside = asyncio.create_task(self._keeper.run())
             harvest = asyncio.create_task(self._harvest_all(access))
             stop = asyncio.create_task(self._stop_asked.wait())
@@ -203,9 +221,44 @@ class Supervisor:
                 await asyncio.gather(stop, beside, return_exceptions=True)
 
     async def _harvest_all(self, access: ApiAccess) -> None:
-        async with asyncio.TaskGroup() as group:
-            for queue in self._queues:
-                group.create_task(self._harvest(queue, access))
+        self._access = access
+        self._begin_wanted()
+        try:
+            while self._tasks or self._resident:
+                await self._tasks_changed.wait()
+                self._tasks_changed.clear()
+                for queue, task in [(queue, task) for queue, task in self._tasks.items() if task.done()]:
+                    del self._tasks[queue]
+                    self._ending.discard(queue)
+                    if not task.cancelled():
+                        task.result()
+                self._begin_wanted()
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _begin_wanted(self) -> None:
+        """Set going what is wanted and does not run; one that is just ending begins anew when it has ended."""
+        access = self._access
+        if access is None:
+            return
+        for queue in [queue for queue in self._queues if queue in self._to_begin and queue not in self._ending]:
+            self._to_begin.discard(queue)
+            if queue in self._tasks:
+                continue
+            self._stopped_queues.pop(queue, None)
+            self._builder.meters[queue].begin_anew()
+            self._tasks[queue] = task = asyncio.create_task(self._harvest(queue, access))
+            task.add_done_callback(lambda _: self._tasks_changed.set())
+
+    def _end(self, queue: Queue) -> None:
+        task = self._tasks.get(queue)
+        if task is not None and not task.done():
+            self._ending.add(queue)
+            self._builder.meters[queue].state = QueueState.STOPPING
+            self.events.add(Event(self._clock.now(), Level.INFO, queue.key, "stopping", "the page in hand is finished"))
+            task.cancel()
 
     async def _harvest(self, queue: Queue, access: ApiAccess) -> None:
         settings = self._settings
@@ -256,6 +309,7 @@ class Supervisor:
                 ),
             )
         finally:
+            self._workers.pop(queue, None)
             await asyncio.shield(store.close())
 
     def _give_up(self, queue: Queue, stopped: QueueStopped) -> None:
@@ -287,12 +341,15 @@ class Supervisor:
         self._builder.requests.count(record)
         self._keeper.record(record)
 
+    def _on_loop(self, call: Callable[[], None]) -> None:
+        if self._loop is not None and not self._finished.is_set():
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(call)
+
     def _tell(self, queue: Queue | None, command: Callable[[QueueWorker], None]) -> None:
-        if self._loop is None:
-            return
         for name, worker in list(self._workers.items()):
             if queue is None or name == queue:
-                self._loop.call_soon_threadsafe(command, worker)
+                self._on_loop(partial(command, worker))
 
     def _release(self) -> None:
         for lease in self._leases:

@@ -81,6 +81,12 @@ class QueueMeter:
         if self.lag_history is not None:
             self.lag_history.set(self.lag_seconds(now))
 
+    def begin_anew(self) -> None:
+        """The queue is set going; what it has counted stays."""
+        self.state = QueueState.STARTING
+        self.trouble = self.wakes_at = None
+        self.caught_up = False
+
     def snapshot(self, now: float, amber: float, red: float) -> QueueSnapshot:
         """This queue as it is."""
         lag = self.lag_seconds(now)

@@ -61,7 +61,10 @@ def test_without_a_demo_there_is_nothing_to_look_at(tmp_path: Path) -> None:
     assert "No demo was run yet" in done.err
 
 
-IMAGINED_TERMINAL = ("-c", "import poe_ledger_tui.cli as cli; cli._on_a_terminal = lambda: True; cli.main()")
+IMAGINED_TERMINAL = (
+    "-c",
+    "import poe_ledger_tui.command_line as line; line.on_a_terminal = lambda: True; import sys; line.run(sys.argv[1:])",
+)
 
 
 def test_ctrl_c_ends_a_demo_on_a_terminal_with_its_results_and_a_second_one_leads_to_its_own_data(
@@ -69,7 +72,7 @@ def test_ctrl_c_ends_a_demo_on_a_terminal_with_its_results_and_a_second_one_lead
 ) -> None:
     home = Home(tmp_path)
     cursor = tmp_path / ".cache" / "poe-ledger" / "demo" / "cursors" / "psapi_pc.json"
-    first = home.start("--demo", "harvest", entry=IMAGINED_TERMINAL)
+    first = home.start("--demo", "harvest", "--headless", entry=IMAGINED_TERMINAL)
     until(cursor.exists, first)
     beside = home.run("--demo", "harvest", "--pages", "1", TMPDIR=str(tmp_path))
 

@@ -14,19 +14,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_BIDI_CONTROLS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
 
 def printable(text: str, *, keep_lines: bool = False) -> str:
-    """The text with control characters shown as `·`. Line ends stay with `keep_lines`, else become spaces."""
+    """The text with what has no shape of its own (controls, bidi marks, surrogates …) shown as `·`.
+
+    Line ends stay with `keep_lines`, else become spaces.
+    """
+    if text.isprintable():
+        return text
     shown: list[str] = []
     for character in text.replace("\r\n", "\n"):
-        if character in "\n\t":
-            shown.append(character if keep_lines else " ")
-        elif unicodedata.category(character) in {"Cc", "Cs"} or character in _BIDI_CONTROLS:
-            shown.append("·")
-        else:
+        if character.isprintable():
             shown.append(character)
+        elif character in "\n\t":
+            shown.append(character if keep_lines else " ")
+        else:
+            shown.append(" " if unicodedata.category(character) == "Zs" else "·")
     return "".join(shown)
 
 

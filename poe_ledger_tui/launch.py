@@ -1,0 +1,77 @@
+"""Starts the app on a terminal and ends the process with the right exit code. Textual is imported from here on."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from harvester.clock import SystemClock
+from poe_ledger_tui.app import LedgerApp
+from poe_ledger_tui.config import ConfigError, config_path, load_config
+from poe_ledger_tui.engine_room import EngineRoom
+from poe_ledger_tui.prefs import AsLeft, load_prefs, prefs_path
+from poe_ledger_tui.session import HarvestPlan
+from poe_ledger_tui.terminal import LastResort, Terminal
+from poe_ledger_tui.wishes import Wishes
+
+Loader = Callable[[AsLeft], HarvestPlan]
+"""Reads the settings and decides what is run, knowing how the app was left; called on the engine room's thread."""
+
+
+def open_app(wishes: Wishes, opened_on: str = "dashboard") -> NoReturn:
+    """Show the app until it is left, and end the process with its exit code."""
+
+    def load(as_left: AsLeft) -> HarvestPlan:
+        from poe_ledger_tui.plans import make_plan
+
+        return make_plan(wishes, as_left)
+
+    end(run_app(load, opened_on=opened_on))
+
+
+def run_app(load: Loader, *, opened_on: str = "dashboard", config_file: Path | None = None) -> int:
+    """Show the app until it is left; returns the exit code. The terminal is as it was before."""
+    try:
+        config = load_config(config_file or config_path())
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    prefs_file = prefs_path()
+    as_left = load_prefs(prefs_file)
+    terminal = Terminal()
+    last_resort = LastResort(terminal.restore)
+    clock = SystemClock()
+    closed = threading.Event()
+    app = LedgerApp(
+        lambda post: EngineRoom(lambda: load(as_left), post, clock, closed.set),
+        config=config,
+        as_left=as_left,
+        prefs_file=prefs_file,
+        opened_on=opened_on,
+        clock=clock,
+        last_resort=last_resort,
+    )
+    result = app.run()
+    code = result if result is not None else (app.return_code or 0)
+    if result is None:  # a fault ended the app before the engine room: it gets its time to finish
+        last_resort.arm(code)
+        app.room.close()
+        closed.wait()
+    words = app.message_after or (app.room.plan.farewell if app.room.plan is not None else "")
+    if words:
+        from harvester.commands.output import say
+
+        say(sys.stderr, words)
+    return code
+
+
+def end(code: int) -> NoReturn:
+    """End the process. Everything that matters is closed; the interpreter would wait for threads that hang in a driver,
+    and take its time over an embedded engine that is closed already."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,42 @@
+"""What must not be loaded before the first paint: proved in a fresh process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+HEAVY = ("chdb", "clickhouse_connect", "httpx", "pydantic", "typer", "sqlglot", "structlog", "harvester.supervisor")
+
+SCRIPT = """
+import sys, asyncio
+import poe_ledger_tui.cli, poe_ledger_tui.launch
+from poe_ledger_tui.app import LedgerApp
+from poe_ledger_tui.pictures import StillRoom
+loaded_at_begin = []
+class Room(StillRoom):
+    def begin(self):
+        loaded_at_begin.extend(sys.modules)
+        shown = app.screen._compositor.render_strips(app.size)
+        print("painted" if any("Wraeclast" in s.text for strip in shown for s in strip) else "blank")
+room = Room()
+app = LedgerApp(lambda post: room, ticking=False)
+async def main():
+    async with app.run_test() as pilot:
+        for _ in range(5):
+            await pilot.pause()
+asyncio.run(main())
+print(sorted(name for name in HEAVY if name in loaded_at_begin))
+"""
+
+
+def test_the_first_paint_comes_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(
+        [sys.executable, "-c", f"HEAVY = {HEAVY!r}\n{SCRIPT}"],
+        check=False, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+    assert done.stdout == "painted\n[]\n", done.stderr
