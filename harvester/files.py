@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from pathlib import Path
 
 
@@ -14,20 +15,41 @@ def write_durably(path: Path, data: bytes) -> None:
     """
     beside = path.with_name(path.name + ".tmp")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _write_synced(beside, data)
         beside.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
     sync_directory(path.parent)
+
+
+def create_durably(path: Path, data: bytes) -> None:
+    """Put `data` at `path` where nothing is yet. Of several that try at the same time one succeeds, whole.
+
+    Raises:
+        FileExistsError: something is there; it stays as it is.
+        OSError: the disk is full or refuses; nothing is there.
+    """
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        _write_synced(beside, data)
+        os.link(beside, path)
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+    sync_directory(path.parent)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def create_directory(directory: Path) -> None:

@@ -134,11 +134,13 @@ class Page:
     fetched_at: float
     """When the last byte had arrived."""
     body: bytes
-    """The bytes as they came (decompressed)."""
+    """The bytes as they came (decompressed), but for what `account_names` says."""
     http_status: int = 200
     response_ms: float = 0.0
     rejected: str = ""
     """Why the whole body is a dead letter; empty for a page."""
+    account_names: str = "keep"
+    """How names stand in `body`: `keep` as they came, `hash:` and the salt's fingerprint, or `drop` not at all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from harvester.clock import Clock
@@ -14,6 +14,7 @@ from harvester.store.commit import Committer, Layers, Standing
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine, Handle
+from harvester.store.name_guard import NameGuard
 from harvester.store.public_stash_layers import PageCounts
 from harvester.store.spool import Spool
 
@@ -80,9 +81,13 @@ class ClickHouseQueueStore:
         spool_thread: Offload,
         store_thread: Offload,
         warn: Callable[[str], None],
+        names: NameGuard | None = None,
         crash_point: CrashPoint = no_crash,
     ) -> None:
-        """The caller holds the queue's lease. `warn` is told, on the store's thread, what the operator should know."""
+        """The caller holds the queue's lease. `warn` is told, on the store's thread, what the operator should know.
+
+        `names` stands before the spool, where pages of the feed hold names of players.
+        """
         self._engine = engine
         self._queue = queue
         self._layers = layers
@@ -93,6 +98,7 @@ class ClickHouseQueueStore:
         self._store_thread = store_thread
         self._crash_point = crash_point
         self._warn = warn
+        self._names = names
         self._cursor_file_failed = False
         self._handle: Handle | None = None
         self._committer: Committer | None = None
@@ -109,7 +115,7 @@ class ClickHouseQueueStore:
         return await self._store_thread.run(self._open)
 
     async def put(self, spooled: SpooledPage) -> None:
-        await self._spool_thread.run(lambda: self._spool.put(spooled))
+        await self._spool_thread.run(lambda: self._put(spooled))
 
     async def knows(self, cursor: str) -> bool:
         return await self._store_thread.run(lambda: self._ready().knows(cursor))
@@ -146,7 +152,19 @@ class ClickHouseQueueStore:
             crash_point=self._crash_point,
         )
         standing = self._committer.recover(saved.cursor if saved else None)
+        if self._names is not None:
+            waiting = standing.to_commit
+            self._names.open(self._handle, lambda: (self._spool.get(seq).page.account_names for seq in waiting))
+            for seq in waiting:  # spooled before the operator decided otherwise, perhaps
+                spooled = self._spool.get(seq)
+                page = self._names.admit(spooled.page)
+                if page is not spooled.page:
+                    self._spool.put(replace(spooled, page=page))
         return Opened(standing, last_checkpoint(self._handle, self._queue), saved.cursor if saved else None)
+
+    def _put(self, spooled: SpooledPage) -> None:
+        page = spooled.page if self._names is None else self._names.admit(spooled.page)
+        self._spool.put(replace(spooled, page=page))
 
     def _commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
         checkpoint, counts = self._ready().commit(seq)

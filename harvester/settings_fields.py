@@ -207,7 +207,14 @@ class SettingFields(BaseModel):
     account_names: AccountNames = _setting(
         "POE_ACCOUNT_NAMES",
         default="keep",
-        meaning="Store players' account names as they are, hashed, or not at all.",
+        meaning="Store players' account names as they are, hashed with a salt kept beside the cursors, or not at all. "
+        "Acts on pages that arrive.",
+    )
+    metrics_address: shapes.ListenAddress = _setting(
+        "POE_METRICS_ADDRESS",
+        default=None,
+        default_shown="off",
+        meaning="Where /metrics (Prometheus), /healthz and /readyz answer; whoever reaches it may read them.",
     )
 
 

@@ -226,6 +226,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+_LISTEN = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})")
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """`host:port` to listen on; an IPv6 address stands in brackets."""
+    found = _LISTEN.fullmatch(text.strip())
+    if found is None or not 0 < int(found[3]) < 65_536:
+        raise ValueError("")
+    return found[1] or found[2], int(found[3])
+
+
 def clickhouse_url(text: str) -> str:
     """`chdb:///absolute/directory`, or `http(s)://host[:port]` without credentials, path and query."""
     text = text.strip()
@@ -264,3 +275,4 @@ UrlPath = Annotated[str, Shape("a path such as public-stash-tabs", url_path)]
 WebUrl = Annotated[str, Shape("http(s)://host[:port][/path]", web_url)]
 GuardedUrl = Annotated[str, Shape("https://host[:port][/path]", guarded_url)]
 ClickHouseUrl = Annotated[str, Shape("chdb:///absolute/directory or http(s)://host[:port]", clickhouse_url)]
+ListenAddress = Annotated[tuple[str, int] | None, Shape("host:port, such as 127.0.0.1:9464", listen_address)]

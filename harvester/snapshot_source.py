@@ -41,6 +41,10 @@ class SnapshotSource(Protocol):
     def kind(self) -> SourceKind:
         """What sort the newest Snapshot is of."""
 
+    @property
+    def remark(self) -> str:
+        """What there is to say beside the newest Snapshot (of another version, nothing earlier); empty for most."""
+
     def read(self) -> Snapshot:
         """The newest Snapshot; its age is that of its `taken_at`.
 
@@ -59,6 +63,7 @@ class LiveSource:
     """The harvest of this process."""
 
     kind = SourceKind.LIVE
+    remark = ""
 
     def __init__(self, snapshot: Callable[[], Snapshot], events: EventLog) -> None:
         """`snapshot` is `Supervisor.snapshot`."""

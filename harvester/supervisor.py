@@ -23,6 +23,7 @@ from harvester.events import Event, EventLog, Level
 from harvester.feeds.base import Feed
 from harvester.feeds.registry import make_feed
 from harvester.model import Queue, RequestRecord
+from harvester.observation import observing
 from harvester.offload import ThreadOffload
 from harvester.queue_store import ClickHouseQueueStore
 from harvester.queue_worker import QueueStopped, QueueWorker, WorkerPolicy
@@ -36,6 +37,7 @@ from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine
 from harvester.store.layer_registry import make_layers
 from harvester.store.lease import Lease
+from harvester.store.name_guard import guard_for
 from harvester.store.spool import Spool
 from harvester.store.survey import unasked
 from harvester.telemetry_keeper import TelemetryKeeper
@@ -180,7 +182,10 @@ class Supervisor:
 
     def _run(self) -> None:
         try:
-            with serving(socket_directory(self._settings, self._engine), self.snapshot, self._warn):
+            with (
+                serving(socket_directory(self._settings, self._engine), self.snapshot, self._warn),
+                observing(self._settings.metrics_address, self.snapshot, self._warn),
+            ):
                 asyncio.run(self._main())
         except BaseException as error:  # handed to whoever waits
             self._failure = error
@@ -254,6 +259,10 @@ class Supervisor:
     async def _harvest(self, queue: Queue, access: ApiAccess) -> None:
         settings = self._settings
         feed: Feed = make_feed(queue.feed, settings)
+
+        def warn(text: str) -> None:
+            self.events.add(Event(self._clock.now(), Level.WARNING, queue.key, text))
+
         store = ClickHouseQueueStore(
             self._engine,
             queue,
@@ -263,7 +272,8 @@ class Supervisor:
             self._clock,
             spool_thread=ThreadOffload(f"spool {queue.key}"),
             store_thread=ThreadOffload(f"store {queue.key}"),
-            warn=lambda text: self.events.add(Event(self._clock.now(), Level.WARNING, queue.key, text)),
+            warn=warn,
+            names=guard_for(queue, settings.account_names, settings.cursor_dir, warn),
             crash_point=self._crash_point,
         )
         worker = QueueWorker(

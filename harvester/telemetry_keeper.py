@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from harvester.clock import Clock
 from harvester.events import Event, EventLog, Level
+from harvester.history import STEP_SECONDS
 from harvester.model import RequestRecord
 from harvester.offload import Offload, ThreadOffload
 from harvester.settings import Settings
@@ -55,18 +56,25 @@ class TelemetryKeeper:
         flush = "telemetry cannot be written", lambda: self._sink.flush(self._snapshot())
         care = "upkeep of the store failed", self._take_care
         look = "the store cannot be surveyed", self._look
+        sampling = asyncio.create_task(self._sample())
         try:
             await self._try(thread, *look)
             while True:
-                self._builder.sample()
                 await self._clock.sleep(TELEMETRY_EVERY_SECONDS)
                 for work in (flush, care, look):
                     await self._try(thread, *work)
         finally:
+            sampling.cancel()
             await asyncio.shield(self._try(thread, *flush))
             for close in (self._sink.close, self._upkeep.close, self._survey.close):
                 await thread.run(close)
             thread.close()
+
+    async def _sample(self) -> None:
+        """Twice a step, whatever the store takes for the rest."""
+        while True:
+            self._builder.sample()
+            await self._clock.sleep(STEP_SECONDS / 2)
 
     def _take_care(self) -> None:
         for change in self._upkeep.when_due(self._clock.monotonic()):

@@ -49,7 +49,8 @@ class Action:
         return self.id.partition(".")[0]
 
 
-_GO, _HARVEST, _VIEW, _LEAVE = "Go to", "Harvest", "View", "Leave"
+_GO, _HARVEST, _SCHEMA, _QUERY = "Go to", "Harvest", "Schema", "Query"
+_VIEW, _LEAVE = "View", "Leave"
 
 ACTIONS: tuple[Action, ...] = (
     # Everywhere
@@ -198,6 +199,98 @@ ACTIONS: tuple[Action, ...] = (
         "screen.pause_queue",
         dangerous=True,
         footer=True,
+    ),
+    # Migrations
+    Action(
+        "migrations.apply",
+        ("a",),
+        "Apply",
+        "Apply what is pending, after a question. The harvest pauses meanwhile. Resumes what failed halfway.",
+        _SCHEMA,
+        "screen.apply",
+        dangerous=True,
+        footer=True,
+    ),
+    Action(
+        "migrations.rehearse",
+        ("d",),
+        "Rehearse",
+        "A dry run: the engine parses every statement that applying would run. Nothing is changed.",
+        _SCHEMA,
+        "screen.rehearse",
+        footer=True,
+    ),
+    Action(
+        "migrations.apply_all_the_same",
+        ("A",),
+        "Apply anyway",
+        "Apply although files and store disagree; what is changed or missing stays as it is.",
+        _SCHEMA,
+        "screen.apply_all_the_same",
+        dangerous=True,
+    ),
+    Action(
+        "migrations.detail",
+        ("o",),
+        "Open",
+        "The whole SQL of the migration, to read and copy.",
+        _VIEW,
+        "screen.detail",
+        footer=True,
+    ),
+    Action("migrations.look", ("u",), "Look again", "Read files and store again.", _VIEW, "screen.look"),
+    # Sanity
+    Action("sanity.checks", ("c",), "Checks", "The checks and their verdicts.", _GO, "screen.show_checks", footer=True),
+    Action("sanity.query", ("e",), "Query", "The read-only query editor.", _GO, "screen.show_query", footer=True),
+    Action(
+        "sanity.run",
+        ("f5", "ctrl+r"),
+        "Run",
+        "Run the query (or what is selected of it); where the checks are shown, run all of them.",
+        _QUERY,
+        "screen.run",
+        footer=True,
+        priority=True,
+    ),
+    Action("sanity.run_all", ("a",), "Run all", "Run every check.", _QUERY, "screen.run_all"),
+    Action(
+        "sanity.run_one", ("x",), "Run one", "Run the check under the cursor.", _QUERY, "screen.run_one", footer=True
+    ),
+    Action(
+        "sanity.cancel",
+        ("f9",),
+        "Cancel",
+        "End the query that runs, in the engine itself; of checks, run no more.",
+        _QUERY,
+        "screen.cancel_run",
+        footer=True,
+        priority=True,
+    ),
+    Action(
+        "sanity.save",
+        ("f8",),
+        "Save",
+        "Save the result as CSV or JSON.",
+        _QUERY,
+        "screen.save_result",
+        footer=True,
+        priority=True,
+    ),
+    Action(
+        "sanity.history",
+        ("f3",),
+        "Earlier",
+        "Earlier queries, to choose one. In the editor also ctrl+up and ctrl+down.",
+        _QUERY,
+        "screen.show_history",
+        footer=True,
+        priority=True,
+    ),
+    Action("sanity.next_page", ("n",), "Next page", "The next page of the result.", _VIEW, "screen.turn_page(1)"),
+    Action("sanity.page_before", ("b",), "Page before", "The page before.", _VIEW, "screen.turn_page(-1)"),
+    Action("sanity.open", ("o",), "Open", "The whole of what is under the cursor.", _VIEW, "screen.open_value"),
+    Action(
+        "sanity.back", ("escape",), "Back", "Out of the editor; from the result to the checks.", _GO, "screen.step_back"
     ),
     # Events
     Action("events.all", ("a",), "All", "Show every line.", _VIEW, "screen.level('info')", footer=True),

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -33,6 +34,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class QueryForm(StrEnum):
+    """How `query` prints its result."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    JSONL = "jsonl"
 
 
 @dataclass(frozen=True)
@@ -207,6 +217,36 @@ def sanity(
         context.obj,
         lambda settings, command: run_sanity(
             engine_of(settings), out=sys.stdout, err=sys.stderr, only=only, json=json, command=command
+        ),
+    )
+
+
+@app.command()
+def query(
+    context: typer.Context,
+    sql: Annotated[str, typer.Argument(help="One SELECT, SHOW, DESCRIBE or EXPLAIN; - reads it from standard input.")],
+    form: Annotated[QueryForm, typer.Option("--format", help="How the result is printed.")] = QueryForm.TABLE,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Cut the result off after so many rows.")] = 10_000,
+    seconds: Annotated[int, typer.Option("--seconds", min=1, help="End the query after so many seconds.")] = 60,
+) -> None:
+    """Ask the store one question. Nothing can be changed by it. An embedded store must not be in use meanwhile."""
+    from harvester.commands.query import run_query
+    from harvester.commands.store_access import engine_of
+    from harvester.store.query_result import QueryLimits
+
+    text = sys.stdin.read() if sql == "-" else sql
+    # A file gets larger results than a screen, up to 1 GB.
+    limits = QueryLimits(seconds=seconds, rows=rows, result_bytes=16 << 20 if form is QueryForm.TABLE else 1 << 30)
+    _finish(
+        context.obj,
+        lambda settings, command: run_query(
+            engine_of(settings),
+            text,
+            out=sys.stdout,
+            err=sys.stderr,
+            form=form.value,
+            limits=limits,
+            command=command,
         ),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from harvester.clock import VirtualClock
 from harvester.events import Event
 from harvester.snapshot import Snapshot
 from harvester.snapshot_source import SourceKind
-from poe_ledger_tui import scenes
+from poe_ledger_tui import scenes, store_scenes
 from poe_ledger_tui.app import LedgerApp
 from poe_ledger_tui.config import AppConfig
 from poe_ledger_tui.messages import EventsCame, RoomChanged, RoomState, SnapshotTaken
@@ -84,6 +84,8 @@ class Shot:
     later: float = 0.0
     """Seconds that have passed since the Snapshot."""
     messages: tuple[Message, ...] = field(default=())
+    prepare: Callable[[LedgerApp], None] | None = None
+    """Gives the screen in front what a store would have told it; called after the keys."""
 
 
 SHOTS = (
@@ -98,6 +100,10 @@ SHOTS = (
     Shot("queue", snapshot=scenes.TROUBLED, keys=("enter",)),
     Shot("events", snapshot=scenes.TROUBLED, keys=("4",)),
     Shot("help", snapshot=scenes.RUNNING, keys=("question_mark",)),
+    *(
+        Shot(name, snapshot=scenes.RUNNING, keys=keys, prepare=prepare, size=size, theme=theme)
+        for name, keys, prepare, size, theme in store_scenes.SCENES
+    ),
 )
 
 
@@ -116,6 +122,9 @@ async def take(shot: Shot) -> str:
         await pilot.pause()
         for key in shot.keys:
             await pilot.press(key)
+            await pilot.pause()
+        if shot.prepare is not None:
+            app.call_later(shot.prepare, app)
             await pilot.pause()
         await pilot.pause()
         return app.export_screenshot(title="Wraeclast Ledger", simplify=True)

@@ -105,16 +105,6 @@ def test_every_sql_block_runs(migrated: Engine) -> None:
 # ── Python ──
 
 
-def test_the_readme_shows_how_to_ask_an_embedded_store(migrated: Engine, capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = (block for block in runnable("python") if block.file.name == "README.md")
-    text = block.text.replace("~/.cache/poe-ledger/demo/clickhouse", str(migrated.embedded_directory))
-    text = text.replace("USE poe_trade", f"USE {migrated.database}")
-    assert text.count(migrated.database) == 1
-    names: dict[str, object] = {}
-    exec(compile(text, str(block), "exec"), names)
-    assert capsys.readouterr().out == "", "an empty store has no league"
-
-
 def test_every_python_block_compiles() -> None:
     for block in blocks("python"):
         compile(block.text, str(block), "exec")

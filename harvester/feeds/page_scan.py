@@ -80,7 +80,7 @@ class _Page(msgspec.Struct):
 _read_page = msgspec.json.Decoder(_Page).decode
 _read_stash = msgspec.json.Decoder(_Stash).decode
 _read_removal = msgspec.json.Decoder(_Removal).decode
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BETWEEN = re.compile(rb"[\s,]*")
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _HEAD = re.compile(rb'\A\s*\{\s*"next_change_id"\s*:\s*("(?:[^"\\]|\\.)*")')
@@ -94,8 +94,8 @@ def scan_page(body: bytes, *, stored: bool = False) -> PageScan:
     Raises:
         NotAPage: the body is not JSON of this shape, is cut short, or is damaged and no record can be read.
     """
-    if body.startswith(_BYTE_ORDER_MARK):
-        body = b"   " + body[len(_BYTE_ORDER_MARK) :]
+    if body.startswith(BYTE_ORDER_MARK):
+        body = b"   " + body[len(BYTE_ORDER_MARK) :]
     try:
         page = _read_page(body)
     except RecursionError:

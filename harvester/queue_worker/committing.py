@@ -58,9 +58,7 @@ class CommitLoop:
                 refusals += _is_about_the_page(error)
                 if refusals >= GIVE_UP_AFTER_TRIES and not hopeless:
                     hopeless = str(error)
-                    self._teller.say(
-                        Level.ERROR, f"page {seq} cannot be stored: {error}", "it is set aside with its bytes"
-                    )
+                    self._teller.say(Level.ERROR, f"page {seq} cannot be stored: {error}", "it is set aside")
                     continue
                 await self._teller.store_pause(error, tries, since, "pages collect in the spool")
             except OSError as error:

@@ -108,7 +108,7 @@ class FetchLoop:
             self._teller.say(
                 Level.ERROR,
                 f"the answer for {answer.cursor} is no page, again and again: {page.rejected}",
-                f"it is set aside with its bytes; going on with {page.next_change_id}",
+                f"it is set aside; going on with {page.next_change_id}",
             )
         if self._asker.expects not in (None, page.next_change_id):
             await self._asker.drop()

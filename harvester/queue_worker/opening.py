@@ -9,6 +9,7 @@ from harvester.queue_worker.policy import QueueStopped
 from harvester.queue_worker.telling import Side, Teller
 from harvester.store.cursor_file import CursorFileDamaged
 from harvester.store.errors import StoreError
+from harvester.store.name_salt import SaltUnusable
 from harvester.store.spool import DamagedPage
 
 
@@ -24,6 +25,8 @@ async def open_store(store: QueueStore, teller: Teller, clock: Clock) -> Opened:
             opened = await store.open()
         except (CursorFileDamaged, DamagedPage) as error:
             raise QueueStopped(str(error), "Mend or remove the file, then start again.") from error
+        except SaltUnusable as error:
+            raise QueueStopped(str(error), error.todo) from error
         except StoreError as error:
             if not error.retryable:
                 raise QueueStopped(str(error), error.hint) from error

@@ -8,6 +8,8 @@ from harvester.store.engine import Handle
 _RAW_TABLES = {"psapi": "raw_public_stash_pages"}
 """Tables that keep a page as it came, with the columns of `_COLUMNS`, by feed."""
 _COLUMNS = "seq, change_id, next_change_id, toUnixTimestamp64Milli(fetched_at) / 1000, body"
+_ACCOUNT_NAMES = {"psapi": "account_names"}
+"""The column that says how names stand in the body, where the feed has names."""
 
 
 def begun_after(handle: Handle, queue: Queue, seq: int) -> SpooledPage | None:
@@ -15,12 +17,22 @@ def begun_after(handle: Handle, queue: Queue, seq: int) -> SpooledPage | None:
     table = _RAW_TABLES.get(queue.feed)
     if table is None:
         return None
+    names = _ACCOUNT_NAMES.get(queue.feed, "'keep'")
     rows = handle.rows(
-        f"SELECT {_COLUMNS} FROM {table} WHERE realm = {{realm:String}} AND seq > {{seq:UInt64}} ORDER BY seq LIMIT 1",
+        f"SELECT {_COLUMNS}, {names} FROM {table}"
+        " WHERE realm = {realm:String} AND seq > {seq:UInt64} ORDER BY seq LIMIT 1",
         {"realm": queue.realm, "seq": seq},
         as_bytes=True,
     )
     if not rows:
         return None
-    begun, change_id, following, fetched_at, body = rows[0]
-    return SpooledPage(begun, Page(queue, change_id.decode(), following.decode(), fetched_at, bytes(body)))
+    begun, change_id, following, fetched_at, body, account_names = rows[0]
+    page = Page(
+        queue,
+        change_id.decode(),
+        following.decode(),
+        fetched_at,
+        bytes(body),
+        account_names=account_names if isinstance(account_names, str) else account_names.decode(),
+    )
+    return SpooledPage(begun, page)

@@ -1,4 +1,4 @@
-"""What could not be derived, kept with its bytes and the reason."""
+"""What could not be derived, kept with its bytes as they may be stored, and the reason."""
 
 from __future__ import annotations
 

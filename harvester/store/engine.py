@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,6 +36,19 @@ _EMBEDDED_OPTIONS: dict[str, Any] = {
     "mark_cache_size": 256 << 20,
     "max_server_memory_usage_to_ram_ratio": 0.6,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result in memory, with what the engine says of it."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    """The ClickHouse type of each column."""
+    rows: list[Row]
+    read_rows: int = 0
+    """What was read to answer; 0 where the engine does not say."""
+    read_bytes: int = 0
 
 
 class Handle:
@@ -71,6 +85,18 @@ class Handle:
         as_bytes: bool = False,
     ) -> tuple[tuple[str, ...], list[Row]]:
         """As `rows`, with the column names in front."""
+        answer = self.ask(sql, parameters, settings, as_bytes=as_bytes)
+        return answer.columns, answer.rows
+
+    def ask(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        as_bytes: bool = False,
+    ) -> Answer:
+        """As `rows`, with types and figures."""
         try:
             result = self._client.query(
                 sql,
@@ -78,7 +104,14 @@ class Handle:
                 settings=dict(settings or {}),
                 query_formats={"String": "bytes"} if as_bytes else None,
             )
-            return tuple(result.column_names), [tuple(row) for row in result.result_rows]
+            summary = result.summary or {}
+            return Answer(
+                columns=tuple(result.column_names),
+                types=tuple(column_type.name for column_type in result.column_types),
+                rows=[tuple(row) for row in result.result_rows],
+                read_rows=int(summary.get("read_rows", 0)),
+                read_bytes=int(summary.get("read_bytes", 0)),
+            )
         except Exception as error:
             raise sort_error(error) from error
 

@@ -29,6 +29,7 @@ _BRONZE_COLUMNS = {
     "next_change_id": "String",
     "fetched_at": "DateTime64(3, 'UTC')",
     "league_filter": "Array(LowCardinality(String))",
+    "account_names": "LowCardinality(String)",
     "stash_count": "UInt32",
     "item_count": "UInt32",
     "body_sha256": "FixedString(64)",
@@ -53,7 +54,7 @@ class PageCounts:
     set_aside: int
     """Records that became dead letters."""
     body_bytes: int
-    """Of the body as it came."""
+    """Of the body as it was spooled."""
 
 
 class PublicStashLayers:
@@ -122,6 +123,7 @@ class PublicStashLayers:
             page.next_change_id,
             utc(page.fetched_at),
             sorted(self._leagues),
+            page.account_names,
             len(scan.records),
             scan.item_count,
             hashlib.sha256(body).hexdigest().encode(),

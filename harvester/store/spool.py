@@ -43,6 +43,7 @@ class _Header(msgspec.Struct, frozen=True):
     http_status: int
     response_ms: float
     rejected: str
+    account_names: str = "keep"
 
 
 class Spool:
@@ -89,6 +90,7 @@ class Spool:
             http_status=page.http_status,
             response_ms=page.response_ms,
             rejected=page.rejected,
+            account_names=page.account_names,
         )
         content = msgspec.json.encode(header) + b"\n" + zstandard.ZstdCompressor(level=1).compress(page.body)
         data = b"\n".join((_MAGIC, hashlib.sha256(content).hexdigest().encode(), content))
@@ -129,6 +131,7 @@ class Spool:
             http_status=header.http_status,
             response_ms=header.response_ms,
             rejected=header.rejected,
+            account_names=header.account_names,
         )
         return SpooledPage(seq, page)
 

@@ -59,6 +59,26 @@ class Script:
     """SHA-256 of the tokens: the same after an edit of comments, layout or empty statements only."""
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One token of a text: a name, a keyword, a sign, a number or a quoted text."""
+
+    text: str
+    """A name without its quotes; anything else as written."""
+    quoted: str = ""
+    """What it is quoted with: `'` is a text, "`" and `"` are names, `$` is a heredoc; empty for none."""
+
+    @property
+    def is_name(self) -> bool:
+        """Whether the engine may take it for a name; unquoted keywords are names too."""
+        return self.quoted in {"`", '"'} or (not self.quoted and (self.text[0].isalpha() or self.text[0] == "_"))
+
+    @property
+    def keyword(self) -> str:
+        """Upper case where it could be a keyword or a sign; empty for anything quoted."""
+        return "" if self.quoted else self.text.upper()
+
+
 class _Tokenizer(ClickHouse.Tokenizer):
     # Without this everything after SHOW, RENAME, SYSTEM … becomes one token, comments and all.
     COMMANDS: ClassVar[set[TokenType]] = set()
@@ -122,6 +142,33 @@ def read_script(text: str) -> Script:
             digest.update(text[token.start : token.end + 1].encode() + b"\0")
         digest.update(b";\0")
     return Script(text, tuple(statements), digest.hexdigest())
+
+
+def words(text: str) -> tuple[Word, ...]:
+    """The tokens of a text, comments left out.
+
+    Raises:
+        SqlScriptError: the text cannot be cut without doubt.
+    """
+    tokens = _tokenize(text)
+    _refuse_doubtful(text, tokens)
+    return tuple(word for token in tokens for word in _words(text[token.start : token.end + 1]))
+
+
+def _words(source: str) -> list[Word]:
+    quote = source[0]
+    if quote in {"`", '"'}:
+        return [Word(_unquoted(source), quote)]
+    if quote == "'" or (len(source) > 1 and source[1] == "'"):
+        return [Word(source, "'")]
+    if quote == "$":
+        return [Word(source, "$")]
+    return [Word(part) for part in source.split()]  # the tokenizer takes GROUP BY for one token
+
+
+def _unquoted(name: str) -> str:
+    quote, inner = name[0], name[1:-1]
+    return re.sub(r"\\(.)", r"\1", inner.replace(quote * 2, quote), flags=re.DOTALL)
 
 
 def _tokenize(text: str) -> list[Token]:

@@ -1,25 +1,405 @@
-"""The migrations of the schema. A placeholder: what it shows is what the engine room knows."""
+"""The migrations of the schema: the list, their SQL, the rehearsal, and applying them.
+
+Migrations are applied by this process on a handle of its own; another handle of the same engine does not block it. A
+harvest that runs here is paused first and goes on afterwards, so that no page is derived half by the old schema and
+half by the new one.
+"""
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.widgets import Static
+from enum import Enum
+from typing import TYPE_CHECKING
 
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import DataTable, Static
+
+from harvester.snapshot import QueueState
 from poe_ledger_tui.actions import bindings_of
+from poe_ledger_tui.background import Bench
+from poe_ledger_tui.messages import JobEnded, JobReported
 from poe_ledger_tui.picture import Picture
+from poe_ledger_tui.safe_text import clean, many_lines
 from poe_ledger_tui.screens.base import LedgerScreen
+from poe_ledger_tui.screens.dialog import Question, Reading
+from poe_ledger_tui.theme import style
+from poe_ledger_tui.widgets.table import Column, LedgerTable
+
+if TYPE_CHECKING:
+    from harvester.store.migrations import (
+        ApplyResult,
+        DryRun,
+        MigrationEntry,
+        MigrationPlan,
+        MigrationProgress,
+        MigrationStatus,
+    )
+    from poe_ledger_tui.migration_words import StatementMark
+
+LOOK_AGAIN_SECONDS = 5.0
+"""After a look that failed."""
+PAUSE_PATIENCE_SECONDS = 30.0
+_AT_REST = (QueueState.PAUSED, QueueState.STOPPED, QueueState.FAILED)
+
+
+class Phase(Enum):
+    """What is being done."""
+
+    IDLE = ""
+    REHEARSING = "rehearsing: the engine parses every statement; nothing is run"
+    PAUSING = "pausing the harvest"
+    APPLYING = "applying"
 
 
 class MigrationsScreen(LedgerScreen):
-    """The list of migrations, their SQL, and applying them."""
+    """Looks when it comes to the front, and again after everything that may have changed the schema."""
 
     SCOPE = "migrations"
     TITLE = "Migrations"
     BINDINGS = bindings_of("migrations")
+    AUTO_FOCUS = "#migrations"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looks = Bench("migrations look", self.post_message)
+        self._work = Bench("migrations", self.post_message)
+        self._phase = Phase.IDLE
+        self._status: MigrationStatus | None = None
+        self._plan: MigrationPlan | None = None
+        self._marks: dict[str, dict[int, StatementMark]] = {}
+        self._trouble = ""
+        self._said = Text()
+        self._look_at = 0.0
+        self._seen_schema: object = None
+        self._allow_drift = False
+        self._paused: tuple[str, ...] = ()
+        self._pausing_since = 0.0
 
     def compose_body(self) -> ComposeResult:
-        yield Static("", id="schema", markup=False)
+        yield Static("", id="migrations-summary", markup=False)
+        yield LedgerTable(id="migrations")
+        with VerticalScroll(id="sql", can_focus=True) as scroll:
+            scroll.border_title = "SQL"
+            yield Static("", markup=False)
+        yield Static("", id="migrations-progress", markup=False)
+
+    def on_mount(self) -> None:
+        self._lay_out()
+        super().on_mount()
+
+    def on_resize(self) -> None:
+        if self._lay_out():
+            self._show_list()
+
+    def on_screen_resume(self) -> None:
+        self._look_at = 0.0
+        super().on_screen_resume()
 
     def draw_body(self, picture: Picture) -> None:
-        schema = picture.room.schema
-        self.query_one("#schema", Static).update(f"{schema.pending} pending, {schema.drifted} drifted")
+        """Begins a look where one is due: this is called every second."""
+        if picture.room.schema != self._seen_schema:
+            self._seen_schema = picture.room.schema
+            self._look_at = 0.0
+        if self._phase is Phase.PAUSING:
+            self._go_on_when_paused(picture)
+        due = picture.now >= self._look_at
+        if self.room.engine is not None and due and not self._looks.busy and self._phase is Phase.IDLE:
+            self._look()
+        self._show_summary()
+
+    # Looking -----------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        from poe_ledger_tui.migration_work import look
+
+        engine = self.room.engine
+        if engine is not None:
+            self._look_at = float("inf")
+            self._looks.begin(lambda _: look(engine), beside=True)
+
+    def show_status(self, status: MigrationStatus) -> None:
+        """Show how the store stands."""
+        from harvester.store.migrations import plan
+
+        self._status, self._plan, self._trouble = status, plan(status), ""
+        self._show_list()
+        self._show_sql()
+
+    # Commands ----------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in {"apply", "apply_all_the_same", "rehearse"} and self._phase is not Phase.IDLE:
+            return None
+        return super().check_action(action, parameters)
+
+    def action_look(self) -> None:
+        """Look again."""
+        self._marks.clear()
+        self._said = Text()
+        self._look()
+        self._show_summary()
+
+    def action_rehearse(self) -> None:
+        """Have the engine parse what applying would run."""
+        from poe_ledger_tui.migration_work import rehearse
+
+        engine = self.room.engine
+        if engine is None:
+            self.ledger.say("The store is not open yet.")
+            return
+        self._enter(Phase.REHEARSING)
+        self._work.begin(lambda _: rehearse(engine))
+
+    def action_apply(self) -> None:
+        """Ask, then apply."""
+        self._ask(allow_drift=False)
+
+    def action_apply_all_the_same(self) -> None:
+        """Ask, then apply although files and store disagree."""
+        self._ask(allow_drift=True)
+
+    def action_detail(self) -> None:
+        """The whole remark and SQL of the migration under the cursor."""
+        entry = self._entry
+        if entry is not None:
+            self.app.push_screen(Reading(entry.name, self._sql_text()))
+
+    def _ask(self, *, allow_drift: bool) -> None:
+        from harvester.store.migrations import plan
+        from poe_ledger_tui.migration_words import question, refusal_words
+        from poe_ledger_tui.migration_work import destructive, place_of
+
+        engine, status = self.room.engine, self._status
+        if engine is None or status is None:
+            self.ledger.say("How the schema stands is not known yet.")
+            return
+        planned = plan(status, allow_drift=allow_drift)
+        if planned.refusals:
+            refusals = "\n".join(map(refusal_words, planned.refusals))
+            self.app.push_screen(Reading("Applying is refused", many_lines(refusals)))
+            return
+        if not planned.steps:
+            self.ledger.say("Nothing to apply: the schema is up to date.")
+            return
+        text = question(
+            planned,
+            status.database,
+            place_of(engine),
+            harvesting=self.picture.harvesting and self.picture.may_command,
+            drift=bool(status.drifted) and allow_drift,
+        )
+        typed = status.database if destructive(planned) or allow_drift else ""
+        title = "Apply migrations"
+        self.app.push_screen(
+            Question(title, text, "Apply", typed=typed), lambda yes: self._begin(allow_drift) if yes else None
+        )
+
+    def _begin(self, allow_drift: bool) -> None:
+        self._allow_drift = allow_drift
+        self._marks.clear()
+        picture = self.picture
+        moving = [queue.queue_key for queue in picture.queues if queue.state not in _AT_REST]
+        if moving and picture.may_command:
+            self._paused = tuple(moving)
+            for key in moving:
+                self.room.pause(key)
+            self._pausing_since = picture.now
+            self._enter(Phase.PAUSING)
+        else:
+            self._apply()
+
+    def _go_on_when_paused(self, picture: Picture) -> None:
+        if all(queue.state in _AT_REST for queue in picture.queues):
+            self._apply()
+        elif picture.now - self._pausing_since > PAUSE_PATIENCE_SECONDS:
+            self._let_go_on()
+            self._end("The harvest did not pause in time; nothing was applied. Stop it (space), then apply.", "red")
+
+    def _apply(self) -> None:
+        from poe_ledger_tui.migration_work import apply
+
+        engine, allow_drift = self.room.engine, self._allow_drift
+        if engine is None:
+            self._let_go_on()
+            self._end("The store is not open; nothing was applied.", "red")
+            return
+        self._enter(Phase.APPLYING)
+        self._work.begin(lambda report: apply(engine, report, allow_drift=allow_drift))
+
+    def _let_go_on(self) -> None:
+        for key in self._paused:
+            self.room.resume(key)
+        self._paused = ()
+
+    # What the jobs say -------------------------------------------------------------------------------------------
+
+    @on(JobReported)
+    def _progress(self, message: JobReported) -> None:
+        if self._work.is_current(message):
+            self.show_step(message.value)
+
+    def show_step(self, step: MigrationProgress) -> None:
+        """Show a step of applying, and the statement that it is about."""
+        from poe_ledger_tui.migration_words import mark_of_progress, progress_line
+
+        self._marks.setdefault(step.migration.name, {})[step.statement.number] = mark_of_progress(step)
+        self._say(progress_line(step), "red" if step.error else "accent")
+        if self._entry is not None and self._entry.name != step.migration.name:
+            self._move_to(step.migration.name)
+        self._show_sql()
+
+    @on(JobEnded)
+    def _ended(self, message: JobEnded) -> None:
+        if self._looks.is_current(message):
+            if message.error is None:
+                self.show_status(message.value)
+            else:
+                self._trouble = _words_of(message.error)
+                self._look_at = self.picture.now + LOOK_AGAIN_SECONDS
+            self._show_summary()
+        elif self._work.is_current(message):
+            if self._phase is Phase.REHEARSING:
+                self._rehearsed(message)
+            else:
+                self._applied(message)
+
+    def _rehearsed(self, message: JobEnded) -> None:
+        from poe_ledger_tui.migration_words import PARSED, StatementMark
+
+        if message.error is not None:
+            self._end(_words_of(message.error), "red")
+            return
+        rehearsal: DryRun = message.value
+        self._marks.clear()
+        for item in rehearsal.statements:
+            mark = StatementMark(f"cannot be parsed: {item.error}", "red") if item.error else PARSED
+            self._marks.setdefault(item.migration.name, {})[item.statement.number] = mark
+        bad = [item for item in rehearsal.statements if item.error]
+        if bad:
+            self._move_to(bad[0].migration.name)
+            self._end(f"{len(bad)} of {len(rehearsal.statements)} statements cannot be parsed: see the SQL.", "red")
+        elif not rehearsal.statements:
+            self._end("Nothing to rehearse: the schema is up to date.", "ok")
+        else:
+            if rehearsal.plan.steps:
+                self._move_to(rehearsal.plan.steps[0].migration.name)
+            number = len(rehearsal.statements)
+            counted = "the one statement" if number == 1 else f"all {number} statements"
+            self._end(f"The engine can parse {counted}. Nothing was run.", "ok")
+
+    def _applied(self, message: JobEnded) -> None:
+        self._let_go_on()
+        if message.error is not None:
+            self._end(_words_of(message.error), "red")
+        else:
+            result: ApplyResult = message.value
+            took = f"{result.took_ms / 1000:.1f} s"
+            names = ", ".join(migration.name for migration in result.applied)
+            self._end(f"Applied in {took}: {names}." if names else "Nothing to apply: the schema is up to date.", "ok")
+        self.room.schema_changed()
+        self._look()
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self._say(f"… {phase.value}", "accent")
+        self.refresh_bindings()
+
+    def _end(self, words: str, role: str) -> None:
+        self._phase = Phase.IDLE
+        self._say(words, role)
+        self._show_sql()
+        self.refresh_bindings()
+
+    # Showing -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _entry(self) -> MigrationEntry | None:
+        """The migration under the cursor."""
+        if self._status is None:
+            return None
+        name = self.query_one("#migrations", LedgerTable).row_key
+        return next((entry for entry in self._status.entries if entry.name == name), None)
+
+    @on(DataTable.CellHighlighted, "#migrations")
+    def _moved(self) -> None:
+        self._show_sql()
+
+    @on(DataTable.CellSelected, "#migrations")
+    def _chosen(self) -> None:
+        self.query_one("#sql").focus()
+
+    def _move_to(self, name: str) -> None:
+        table = self.query_one("#migrations", LedgerTable)
+        if self._status is not None:
+            for row, entry in enumerate(self._status.entries):
+                if entry.name == name:
+                    table.move_cursor(row=row)
+
+    def _lay_out(self) -> bool:
+        width = self.size.width or 80
+        state, statements, changed = 15, 10, 20
+        with_changed = width >= 100
+        rest = width - 4 - state - statements - 2 * (4 + with_changed) - (changed if with_changed else 0)
+        name = min(40, max(16, rest * 2 // 3))
+        columns = [Column("name", "migration", name), Column("state", "state", state)]
+        columns += [Column("statements", "statements", statements)]
+        columns += [Column("changed", "last change", changed)] if with_changed else []
+        columns += [Column("remark", "remark", max(8, rest - name))]
+        return self.query_one("#migrations", LedgerTable).set_columns(columns)
+
+    def _show_list(self) -> None:
+        from harvester.store.migrations import MigrationState
+        from poe_ledger_tui.migration_words import row_of
+
+        if self._status is None:
+            return
+        table = self.query_one("#migrations", LedgerTable)
+        first = table.row_count == 0
+        rows: dict[str, list[Text]] = {}
+        for entry in self._status.entries:
+            cells = row_of(entry, self.app.current_theme)
+            rows[entry.name] = cells if len(table.columns) == len(cells) else [*cells[:3], cells[4]]
+        table.show_rows(rows)
+        undone = [
+            e.name for e in self._status.entries if e.state not in (MigrationState.APPLIED, MigrationState.EDITED)
+        ]
+        if first and undone:
+            self._move_to(undone[0])
+
+    def _sql_text(self) -> Text:
+        from poe_ledger_tui.migration_words import sql_of
+
+        entry = self._entry
+        return Text() if entry is None else sql_of(entry, self._marks.get(entry.name, {}), self.app.current_theme)
+
+    def _show_sql(self) -> None:
+        self.query_one("#sql Static", Static).update(self._sql_text())
+
+    def _show_summary(self) -> None:
+        self.query_one("#migrations-summary", Static).update(self._summary())
+        progress = self.query_one("#migrations-progress", Static)
+        progress.display = bool(self._said)
+        progress.update(self._said)
+
+    def _summary(self) -> Text:
+        theme = self.app.current_theme
+        if self._trouble:
+            words = f"!! {clean(self._trouble, limit=600)} Looked at again every {LOOK_AGAIN_SECONDS:.0f} s."
+            return Text(words, style(theme, "red"))
+        if self._status is None or self._plan is None:
+            waiting = "The store is not open yet." if self.room.engine is None else "… looking"
+            return Text(waiting, style(theme, "muted"))
+        from poe_ledger_tui.migration_words import summary
+
+        return summary(self._status, self._plan, theme)
+
+    def _say(self, words: str, role: str) -> None:
+        self._said = many_lines(words, style(self.app.current_theme, role), limit=2000)
+        self._show_summary()
+
+
+def _words_of(error: BaseException) -> str:
+    hint = getattr(error, "hint", "")
+    return f"{error} {hint}".strip()
