@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import cast
 
 import pytest
-from tests.tui.golden_file import compare
 
 from poe_ledger_tui import store_scenes
 from poe_ledger_tui.query_desk import Remembered
@@ -15,6 +14,7 @@ from poe_ledger_tui.screens.migrations import MigrationsScreen
 from poe_ledger_tui.screens.sanity import SanityScreen
 from poe_ledger_tui.sql_colours import spans
 from tests.tui.bench import Stage, on_stage
+from tests.tui.golden_file import compare
 from tests.tui.hostile import FORBIDDEN, TEXTS, poisoned
 
 
