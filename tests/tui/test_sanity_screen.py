@@ -16,10 +16,10 @@ from textual.widgets import Input, OptionList, Static
 
 from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError, StoreFault
-from poe_ledger_tui.pictures import StillRoom
 from poe_ledger_tui.query_desk import QueryDesk
 from poe_ledger_tui.screens.dialog import Reading
 from poe_ledger_tui.screens.sanity import SanityScreen
+from poe_ledger_tui.still import StillRoom
 from tests.tui.driving import cells, later, opened, run, text_of, until
 
 HOSTILE = "[/x][red]\x1b[31m\x1b]52;c;aGk=\x07 \u202egpj.exe \x00 e\u0301\u0301\u0301\u0301\u0301\u0301\u0301"
