@@ -13,14 +13,13 @@ import msgspec
 from harvester.clock import VirtualClock
 from harvester.feeds.page_scan import scan_page
 from harvester.model import Page, Queue, SpooledPage
-from harvester.store import migrations
 from harvester.store.commit import Committer
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.engine import Engine, Handle
 from harvester.store.public_stash_layers import PageCounts, PublicStashLayers
-from harvester.store.schema_files import migrations_directory
 from harvester.store.spool import Spool
 from tests.reference_reading import Reading, Row
+from tests.schema_template import migrate
 
 START = 1_767_225_600.0
 STASH_COLUMNS = "stash_id, league, account, stash_name, stash_type, item_count, last_seen"
@@ -105,11 +104,6 @@ class Bench:
             as_bytes=True,
         )
         return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def migrate(engine: Engine) -> None:
-    """Bring the database of `engine` to the newest schema."""
-    migrations.apply(engine, migrations.load_migrations(migrations_directory()))
 
 
 def open_bench(handle: Handle, engine: Engine, directory: Path, **options: Any) -> Bench:

@@ -22,9 +22,10 @@ from harvester.store.engine import Engine, Handle, Row, quote_name
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.spool import DamagedPage, Spool
+from tests.schema_template import migrate
 from tests.soak.proof import Findings, examine
 from tests.soak.stream import Stream
-from tests.store_bench import START, TABLES, item, migrate, page_of, stash
+from tests.store_bench import START, TABLES, item, page_of, stash
 
 QUEUE = Queue("psapi", "pc")
 T = TypeVar("T")

@@ -30,7 +30,7 @@ from harvester.store.checkpoints import write_checkpoint
 from harvester.store.engine import Engine
 from harvester.store.spool import Spool
 from harvester.supervisor import Goal
-from tests.store_bench import migrate
+from tests.schema_template import migrate
 
 NOW = 1_790_000_000 // HOUR * HOUR + 120
 CX, HISTORY = Queue("cxapi", "pc"), Queue("cxapi-history", "pc")

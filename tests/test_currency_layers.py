@@ -25,7 +25,7 @@ from harvester.store.public_stash_layers import PageCounts
 from harvester.store.rebuild import RebuildEnd
 from harvester.store.retention import apply_retention
 from harvester.store.spool import Spool
-from tests.store_bench import migrate
+from tests.schema_template import migrate
 
 QUEUE = Queue("cxapi", "pc")
 FIRST = PATHS_SINCE + 1000 * HOUR

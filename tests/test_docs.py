@@ -22,11 +22,10 @@ import pytest
 
 from harvester.settings import VARIABLES
 from harvester.snapshot import QueueState
-from harvester.store import migrations
 from harvester.store.crash_points import CRASH_POINTS
 from harvester.store.engine import Engine, Handle
 from harvester.store.sanity import load_checks
-from harvester.store.schema_files import migrations_directory, sanity_directory
+from harvester.store.schema_files import sanity_directory
 from harvester.store.sql_script import split
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,7 +78,7 @@ def prose(file: Path) -> str:
 @pytest.fixture
 def migrated(engine: Engine) -> Engine:
     """An empty store with the newest schema."""
-    migrations.apply(engine, migrations.load_migrations(migrations_directory()))
+    migrate(engine)
     return engine
 
 

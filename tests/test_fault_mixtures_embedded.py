@@ -28,7 +28,8 @@ from harvester.store.public_stash_layers import PageCounts, PublicStashLayers
 from harvester.store.spool import Spool
 from tests import store_bench
 from tests.reference_reading import read_pages
-from tests.store_bench import TABLES, assert_same_state, migrate
+from tests.schema_template import migrate
+from tests.store_bench import TABLES, assert_same_state
 from tests.test_fault_mixtures import trial
 from tests.worker_bench import QUEUE
 

@@ -25,7 +25,8 @@ from harvester.store.name_guard import guard_for, hashed_name
 from harvester.store.name_salt import SaltFile, SaltUnusable
 from harvester.store.spool import Spool
 from harvester.store.sql_script import split
-from tests.store_bench import START, TABLES, item, migrate, page_of, stash
+from tests.schema_template import migrate
+from tests.store_bench import START, TABLES, item, page_of, stash
 
 NAME = "Zwiebel#0815"
 BODY = page_of([stash("a", item("1"), accountName=NAME, lastCharacterName=NAME), stash("b", accountName=None)])

@@ -17,7 +17,8 @@ from harvester.feeds.page_scan import NotAPage, scan_page
 from harvester.store.crash_points import no_crash
 from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError
-from tests.store_bench import TABLES, Bench, contents, item, migrate, open_bench, page_of, stash
+from tests.schema_template import migrate
+from tests.store_bench import TABLES, Bench, contents, item, open_bench, page_of, stash
 from tests.test_page_scan import BAD_RECORDS
 
 ENGINE_CANNOT_READ: dict[str, bytes] = {

@@ -21,7 +21,8 @@ from harvester.store.queue_lease import holder_of_queue
 from harvester.store.row_lease import LEASE_SECONDS
 from harvester.store.spool import Spool
 from tests.http_front.process import ServerProcess
-from tests.store_bench import START, migrate, page_of, stash
+from tests.schema_template import migrate
+from tests.store_bench import START, page_of, stash
 
 QUEUE = Queue("psapi", "pc")
 

@@ -19,7 +19,8 @@ from harvester.store.engine import Engine, Handle
 from harvester.store.lease import Lease
 from harvester.store.rebuild import RebuildEnd, RebuildProgress, RebuildRefused, RebuildResult, SilverRebuild
 from harvester.store.rebuild_shadow import swap_was_cut_off
-from tests.store_bench import Bench, item, migrate, open_bench, page_of, stash
+from tests.schema_template import migrate
+from tests.store_bench import Bench, item, open_bench, page_of, stash
 
 RIVER_PAGES = 3
 PAGES = RIVER_PAGES + 5

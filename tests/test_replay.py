@@ -24,7 +24,8 @@ from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.sanity import load_checks, run_checks
 from harvester.store.schema_files import sanity_directory
 from harvester.store.spool import Spool
-from tests.store_bench import TABLES, Bench, item, migrate, page_of, stash
+from tests.schema_template import migrate
+from tests.store_bench import TABLES, Bench, item, page_of, stash
 
 PC = Queue("psapi", "pc")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harvester.commands.sanity import run_sanity
-from harvester.store import migrations, schema_files
+from harvester.store import schema_files
 from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError
 from harvester.store.sanity import SanityFilesError, load_checks, run_checks
@@ -260,7 +260,7 @@ def test_the_shipped_checks_are_red_on_an_empty_store_and_none_fails(engine: Eng
     directory = schema_files.sanity_directory()
     if not list(directory.glob("*.sql")):
         pytest.skip("this checkout has no sanity files")
-    migrations.apply(engine, migrations.load_migrations(schema_files.migrations_directory()))
+    migrate(engine)
 
     results = run_checks(engine, load_checks(directory))
 

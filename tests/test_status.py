@@ -23,8 +23,9 @@ from harvester.store.engine import Engine, Handle
 from harvester.store.spool import Spool
 from harvester.store.survey import unasked
 from harvester.store.telemetry_sink import TelemetrySink
+from tests.schema_template import migrate
 from tests.snapshot_bench import full_snapshot
-from tests.store_bench import item, migrate, open_bench, page_of, stash
+from tests.store_bench import item, open_bench, page_of, stash
 
 NOW = 1_767_225_700.0
 PC = Queue("psapi", "pc")

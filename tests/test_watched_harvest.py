@@ -16,7 +16,7 @@ from harvester.snapshot_source import LiveSource, SnapshotSource, SourceLostErro
 from harvester.store.engine import Engine
 from harvester.stored_source import StoredSource
 from harvester.supervisor import Supervisor
-from tests.store_bench import migrate
+from tests.schema_template import migrate
 
 
 def test_live_attached_and_stored_tell_the_same(engine: Engine, tmp_path: Path) -> None:

@@ -24,11 +24,12 @@ from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine, Handle
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.spool import Spool
+from tests.schema_template import migrate
 from tests.soak.preload import Watch
 from tests.soak.proof import examine, truth_of
 from tests.soak.single_files import read_files, write_files
 from tests.soak.stream import Stream
-from tests.store_bench import START, contents, migrate
+from tests.store_bench import START, contents
 
 QUEUE = Queue("psapi", "pc")
 PAGE = 3

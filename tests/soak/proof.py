@@ -20,8 +20,9 @@ from harvester.store.engine import Engine, Handle, quote_name
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.spool import Spool
 from tests.reference_reading import read_pages
+from tests.schema_template import migrate
 from tests.soak.stream import Stream
-from tests.store_bench import Bench, assert_same_state, migrate
+from tests.store_bench import Bench, assert_same_state
 
 QUEUE = Queue("psapi", "pc")
 _APPENDED = {

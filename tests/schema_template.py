@@ -1,0 +1,79 @@
+"""A migrated database at the price of a few statements: the migrations run once a process, the rest are copies.
+
+Applying all migrations costs a second of CPU, for each statement is locked, proved and recorded. That is tested
+(`tests/test_migrations.py`); all other tests only want its result, which the engine itself describes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harvester.store import migrations
+from harvester.store.engine import Engine, Handle, quote_name
+from harvester.store.errors import StoreError
+from harvester.store.schema_files import migrations_directory
+
+
+@dataclass(frozen=True)
+class _Template:
+    database: str
+    tables: tuple[str, ...]
+    views: tuple[str, ...]
+    history: Sequence[Any]
+
+
+_templates: dict[str, _Template] = {}
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the empty database of `engine` to the newest schema."""
+    template = _templates.get(engine.url)
+    if template is None:
+        files = migrations.load_migrations(migrations_directory())
+        migrations.apply(engine, files)
+        with engine.open(writes=False) as handle:
+            _templates[engine.url] = _read(handle, engine.database)
+        return
+    with engine.open() as handle:
+        _copy(handle, template, engine.database)
+
+
+def _read(handle: Handle, database: str) -> _Template:
+    rows = handle.rows(
+        "SELECT engine = 'View', create_table_query FROM system.tables WHERE database = currentDatabase() ORDER BY name"
+    )
+    columns, history = handle.table(f"SELECT * FROM {migrations.HISTORY_TABLE}")
+    types = dict(
+        handle.rows(
+            f"SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = '{migrations.HISTORY_TABLE}'"
+        )
+    )
+    return _Template(
+        database,
+        tuple(sql for view, sql in rows if not view),
+        tuple(sql for view, sql in rows if view),
+        ({name: types[name] for name in columns}, history),
+    )
+
+
+def _copy(handle: Handle, template: _Template, database: str) -> None:
+    def renamed(sql: str) -> str:
+        return sql.replace(f"{template.database}.", f"{quote_name(database)}.")
+
+    for sql in template.tables:
+        handle.run(renamed(sql).replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1))
+    waiting = [renamed(sql) for sql in template.views]
+    while waiting:  # a view may read another one
+        left = []
+        for sql in waiting:
+            try:
+                handle.run(sql)
+            except StoreError:
+                left.append(sql)
+        if len(left) == len(waiting):
+            handle.run(left[0])
+        waiting = left
+    columns, history = template.history
+    handle.insert(migrations.HISTORY_TABLE, columns, history)
