@@ -28,7 +28,7 @@ class ThrottlesPane(Pane):
         throttles = picture.snapshot.throttles
         if not throttles:
             since = duration(picture.at - picture.snapshot.started_at)
-            return Text(f"none in the last {since}, since the start", style=style(theme, "ok"))
+            return Text(f"none since the start ({since})", style=style(theme, "ok"))
         return lines(*(_row(throttle, picture.at, width, theme) for throttle in reversed(throttles[-SHOWN:])))
 
 

@@ -34,7 +34,7 @@ class Banner(Static):
 def banner_words(picture: Picture) -> tuple[str, str]:
     """What to say, and in which role: `red`, `amber`, `accent`; empty where all is well."""
     room = picture.room
-    todo = f" {clean(room.todo)}" if room.todo else ""
+    todo = f" — {clean(room.todo)}" if room.todo else ""
     if room.stage in _DOING:
         return f"… {clean(room.words) or 'starting'}", "accent"
     if room.stage is Stage.LOST:
@@ -59,7 +59,7 @@ def _trouble(name: str, queues: list[QueueSnapshot], picture: Picture) -> str:
     if trouble is None:
         return name
     tries = "1 try" if trouble.tries == 1 else f"{trouble.tries} tries"
-    todo = f" {clean(trouble.todo)}" if trouble.todo else ""
+    todo = f" — {clean(trouble.todo)}" if trouble.todo else ""
     since = duration(picture.at - trouble.since)
     return f"{name} for {since}: {clean(trouble.what)} — {tries}, {_next_try(trouble.next_try_at, picture.at)}{todo}"
 

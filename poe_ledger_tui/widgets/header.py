@@ -117,7 +117,7 @@ def _optional_parts(picture: Picture, theme: Theme) -> list[Text]:
         parts.append(Text(f"!! drifted {picture.drifted}", style(theme, "red")))
         parts[-1].apply_meta({"pending": True})
     parts.append(Text(_store_words(picture)))
-    parts.append(Text(clock_time(picture.at)))
+    parts.append(Text(clock_time(picture.now)))
     if picture.snapshot is not None:
         parts.append(Text(f"up {duration(picture.at - picture.snapshot.started_at)}"))
     return [part for part in parts if part.plain]

@@ -14,7 +14,7 @@ from harvester.snapshot_source import SourceKind
 from poe_ledger_tui import scenes
 from poe_ledger_tui.app import LedgerApp
 from poe_ledger_tui.messages import EventsCame, RoomChanged, RoomState, SnapshotTaken
-from poe_ledger_tui.pictures import StillRoom, still_app
+from poe_ledger_tui.still import StillRoom, still_app
 from poe_ledger_tui.theme import DEFAULT_THEME
 from tests.tui.stall_watch import StallWatch
 

@@ -15,7 +15,7 @@ from harvester.clock import VirtualClock
 from poe_ledger_tui import scenes
 from poe_ledger_tui.app import LedgerApp
 from poe_ledger_tui.messages import RoomChanged
-from poe_ledger_tui.pictures import StillRoom, still_app
+from poe_ledger_tui.still import StillRoom, still_app
 from tests.tui.stall_watch import StallWatch
 
 

@@ -14,7 +14,7 @@ from poe_ledger_tui import scenes
 from poe_ledger_tui.actions import ACTIONS, BY_ID, EVERYWHERE, actions_of
 from poe_ledger_tui.app import LedgerApp
 from poe_ledger_tui.config import AppConfig, ConfigError, load_config, parse_config
-from poe_ledger_tui.pictures import StillRoom
+from poe_ledger_tui.still import StillRoom
 from tests.tui.bench import on_stage
 
 PACKAGE = Path(__file__).parents[2] / "poe_ledger_tui"
@@ -56,19 +56,19 @@ def test_no_key_has_two_meanings_at_the_same_time() -> None:
 
 
 def test_a_key_can_be_changed_and_footer_and_help_show_it() -> None:
-    config = parse_config({"keys": {"everywhere.freeze": "f9,ctrl+f"}})
+    config = parse_config({"keys": {"everywhere.freeze": "f7,ctrl+f"}})
     room = StillRoom()
     app = LedgerApp(lambda _: room, config=config, clock=VirtualClock(scenes.NOW), ticking=False)
 
     async def look() -> None:
         async with on_stage(app=app, still=room) as stage:
-            assert "f9 Freeze" in stage.lines()[-1]
+            assert "f7 Freeze" in stage.lines()[-1]
             await stage.press("p")
             assert "FROZEN" not in stage.text()
-            await stage.press("f9")
+            await stage.press("f7")
             assert "FROZEN" in stage.text()
             await stage.press("question_mark")
-            assert "f9 ^f" in stage.text()
+            assert "f7 ^f" in stage.text()
 
     asyncio.run(look())
 

@@ -154,8 +154,7 @@ def test_it_waits_for_the_operator_where_it_shall_not_start(rooms: Rooms, plan: 
 def test_a_queue_that_failed_can_be_started_again(rooms: Rooms, plan: Plans) -> None:
     refusals = ScriptedFaults([answer(403)] * 1)
     room, seen = rooms(lambda: plan(faults=refusals))
-    seen.until(lambda seen: seen.state() is QueueState.FAILED)
-    assert any("refuses us" in line for line in seen.said)
+    seen.until(lambda seen: seen.state() is QueueState.FAILED and any("refuses us" in line for line in seen.said))
     room.start_queue("psapi:pc")
     seen.until(lambda seen: seen.pages() >= 1)
 

@@ -14,7 +14,7 @@ SCRIPT = """
 import sys, asyncio
 import poe_ledger_tui.cli, poe_ledger_tui.launch
 from poe_ledger_tui.app import LedgerApp
-from poe_ledger_tui.pictures import StillRoom
+from poe_ledger_tui.still import StillRoom
 loaded_at_begin = []
 class Room(StillRoom):
     def begin(self):

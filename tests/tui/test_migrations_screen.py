@@ -21,9 +21,9 @@ from harvester.store.engine import Engine
 from poe_ledger_tui import migration_work, scenes
 from poe_ledger_tui.app import LedgerApp
 from poe_ledger_tui.messages import RoomChanged, SnapshotTaken
-from poe_ledger_tui.pictures import StillRoom, still_app
 from poe_ledger_tui.screens.dialog import Question, Reading
 from poe_ledger_tui.screens.migrations import MigrationsScreen
+from poe_ledger_tui.still import StillRoom, still_app
 from poe_ledger_tui.widgets.table import LedgerTable
 from tests.tui.driving import forgive_lock_waits
 from tests.tui.stall_watch import StallWatch

@@ -16,10 +16,10 @@ from textual.widgets import Input, OptionList, Static
 
 from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError, StoreFault
-from poe_ledger_tui.pictures import StillRoom
 from poe_ledger_tui.query_desk import QueryDesk
 from poe_ledger_tui.screens.dialog import Reading
 from poe_ledger_tui.screens.sanity import SanityScreen
+from poe_ledger_tui.still import StillRoom
 from tests.tui.driving import cells, forgive_lock_waits, later, opened, run, text_of, until
 from tests.tui.stall_watch import StallWatch
 

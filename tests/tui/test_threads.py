@@ -43,12 +43,16 @@ def touched(body: ast.AST, known: dict[str, ast.FunctionDef], seen: set[str]) ->
     """The names that a body, and the functions of its module that it calls, take of any object."""
     names: set[str] = set()
     for node in ast.walk(body):
-        name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+        called = ""
         if isinstance(node, ast.Attribute):
-            names.add(name)
-        if name in known and name not in seen:
-            seen.add(name)
-            names |= touched(known[name], known, seen)
+            names.add(node.attr)
+            if isinstance(node.value, ast.Name) and node.value.id == "self":
+                called = node.attr
+        elif isinstance(node, ast.Name):
+            called = node.id
+        if called in known and called not in seen:
+            seen.add(called)
+            names |= touched(known[called], known, seen)
     return names
 
 
