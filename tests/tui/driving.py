@@ -70,7 +70,7 @@ def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 def forgive_lock_waits(watch: StallWatch) -> None:
-    """Leave out short waits in which nothing was computed: with a real engine at work in the same process, the thread
+    """Leave out short waits, not long computing: with a real engine at work in the same process, the thread
     that has the interpreter's lock may itself be waiting for a processor. What blocks for half a second still counts.
     """
-    watch.stalls[:] = [stall for stall in watch.stalls if stall.blocking > 0.5 or stall.computing > 0.05]
+    watch.stalls[:] = [stall for stall in watch.stalls if stall.blocking > 0.5 or stall.computing > 0.1]
