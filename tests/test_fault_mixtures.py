@@ -64,6 +64,8 @@ class Trial:
     """Every whole body with status 200, by the cursor it was asked with."""
     shown: list[tuple[float, Trouble]] = field(default_factory=list)
     """The trouble that a Snapshot would show, every other second."""
+    held: list[tuple[float, float]] = field(default_factory=list)
+    """When a Snapshot would show a request that waits for its turn, and when it would say that this comes."""
 
     listening: bool = False
 
@@ -176,6 +178,12 @@ class Trial:
                 if ended <= at <= after.requested_at
                 and (trouble.next_try_at is None or abs(trouble.next_try_at - after.requested_at) < 3)
             ]
+            # So is a request that the limits hold back: the pacer's Snapshot says how long.
+            reasons += [
+                until
+                for at, until in self.held
+                if ended <= at <= after.requested_at and until <= after.requested_at + 1
+            ]
             assert reasons, f"nothing was said between {ended:.0f} and {after.requested_at:.0f}: {before}"
 
     def back_soon_after(self) -> None:
@@ -227,6 +235,9 @@ def _until_done(trial: Trial) -> Callable[[Bench], object]:
             await bench.clock.sleep(2)
             if bench.meter.trouble is not None:
                 trial.shown.append((bench.clock.now(), bench.meter.trouble))
+            for pacer in bench.book.snapshots() if bench.book else ():
+                if pacer.waiting and pacer.next_slot_seconds:
+                    trial.held.append((bench.clock.now(), bench.clock.now() + pacer.next_slot_seconds))
             caught = (
                 bench.meter.caught_up
                 and _place(bench.meter.next_cursor or "0") == _place(head)
