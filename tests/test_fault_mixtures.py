@@ -160,8 +160,9 @@ class Trial:
         stops = [at for at, _ in self.stops]
         progress = [spooled.page.fetched_at for spooled in (*bench.store.committed, *bench.store.set_aside)]
         records = sorted(bench.records, key=lambda record: record.requested_at)
+        ended = 0.0
         for before, after in pairwise(records):
-            ended = before.requested_at + before.response_ms / 1000
+            ended = max(ended, before.requested_at + before.response_ms / 1000)  # several are in flight
             if after.requested_at - ended < 5 or any(ended - 1 <= at <= after.requested_at for at in stops):
                 continue
             moved = max((at for at in progress if at <= ended + 1), default=0.0)
