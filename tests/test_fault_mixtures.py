@@ -64,6 +64,8 @@ class Trial:
     """Every whole body with status 200, by the cursor it was asked with."""
     shown: list[tuple[float, Trouble]] = field(default_factory=list)
     """The trouble that a Snapshot would show, every other second."""
+    held: list[tuple[float, float]] = field(default_factory=list)
+    """When a Snapshot would show a request that waits for its turn, and when it would say that this comes."""
 
     listening: bool = False
 
@@ -158,8 +160,9 @@ class Trial:
         stops = [at for at, _ in self.stops]
         progress = [spooled.page.fetched_at for spooled in (*bench.store.committed, *bench.store.set_aside)]
         records = sorted(bench.records, key=lambda record: record.requested_at)
+        ended = 0.0
         for before, after in pairwise(records):
-            ended = before.requested_at + before.response_ms / 1000
+            ended = max(ended, before.requested_at + before.response_ms / 1000)  # several are in flight
             if after.requested_at - ended < 5 or any(ended - 1 <= at <= after.requested_at for at in stops):
                 continue
             moved = max((at for at in progress if at <= ended + 1), default=0.0)
@@ -175,6 +178,12 @@ class Trial:
                 for at, trouble in self.shown
                 if ended <= at <= after.requested_at
                 and (trouble.next_try_at is None or abs(trouble.next_try_at - after.requested_at) < 3)
+            ]
+            # So is a request that the limits hold back: the pacer's Snapshot says how long.
+            reasons += [
+                until
+                for at, until in self.held
+                if ended <= at <= after.requested_at and until <= after.requested_at + 1
             ]
             assert reasons, f"nothing was said between {ended:.0f} and {after.requested_at:.0f}: {before}"
 
@@ -227,6 +236,9 @@ def _until_done(trial: Trial) -> Callable[[Bench], object]:
             await bench.clock.sleep(2)
             if bench.meter.trouble is not None:
                 trial.shown.append((bench.clock.now(), bench.meter.trouble))
+            for pacer in bench.book.snapshots() if bench.book else ():
+                if pacer.waiting and pacer.next_slot_seconds:
+                    trial.held.append((bench.clock.now(), bench.clock.now() + pacer.next_slot_seconds))
             caught = (
                 bench.meter.caught_up
                 and _place(bench.meter.next_cursor or "0") == _place(head)

@@ -191,6 +191,7 @@ class Bench:
         self.memory = memory
         self.max_body = max_body
         self.worker: QueueWorker | None = None
+        self.book: PacerBook | None = None
 
     def finish(self) -> None:
         """End a run with a time limit now, as if the limit were reached; call from within."""
@@ -202,7 +203,7 @@ class Bench:
     async def _main(self, seconds: float | None, beside: Callable[[Bench], object] | None) -> None:
         self._finished = asyncio.Event()
         http = open_http("OAuth demo/1 (contact: a@b)", 30.0, SimulatorTransport(self.api))
-        book = PacerBook(self.clock, RestrictionFile(self.memory) if self.memory else None)
+        self.book = book = PacerBook(self.clock, RestrictionFile(self.memory) if self.memory else None)
         tokens = TokenSource(
             http,
             book,
