@@ -27,6 +27,7 @@ from harvester.store.engine import Engine, Handle
 from harvester.store.sanity import load_checks
 from harvester.store.schema_files import sanity_directory
 from harvester.store.sql_script import split
+from tests.schema_template import migrate
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])

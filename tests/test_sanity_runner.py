@@ -15,6 +15,7 @@ from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError
 from harvester.store.sanity import SanityFilesError, load_checks, run_checks
 from harvester.store.verdict import Level, VerdictError, VerdictRule
+from tests.schema_template import migrate
 
 RULE = "red when bad > 0 or checked = 0; amber when lag > 20"
 

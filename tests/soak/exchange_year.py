@@ -36,6 +36,7 @@ from harvester.store.engine import Engine
 
 _ROOT = Path(__file__).resolve().parents[2]
 _WEEK = 168
+_RECOVERY_SECONDS = 30.0
 _COMMAND = ("-c", "from poe_ledger_tui.cli import main; main()", "--headless", "harvest", "--feed", "cxapi")
 
 
@@ -98,19 +99,20 @@ def prove(
                 child = subprocess.Popen(
                     command, cwd=_ROOT, env=_environ(directory, front.url), stdout=said, stderr=said
                 )
-                while child.poll() is None and time.monotonic() < ends:
+                # What a kill has left is recovered before it is judged.
+                while child.poll() is None and time.monotonic() < max(ends, began + _RECOVERY_SECONDS):
                     time.sleep(0.2)
-                    if kill_at and _reached(directory) >= kill_at[-1]:
+                    if kill_at and time.monotonic() < ends and _reached(directory) >= kill_at[-1]:
                         time.sleep(dice.uniform(0.0, 2.0))
                         child.kill()
                         kill_at.pop()
                         figures.kills += 1
                         break
-                if time.monotonic() >= ends:
+                else:
                     child.terminate()
                 child.wait()
             figures.seconds += time.monotonic() - began
-            if child.returncode == 0 or time.monotonic() >= ends:
+            if child.returncode == 0:
                 break
             if child.returncode != -signal.SIGKILL:
                 return figures, [f"the harvest ended by itself with {child.returncode}, see {directory / 'said.txt'}"]
