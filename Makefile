@@ -40,7 +40,7 @@ lint: $(STAMPS)/test ## formatting, lint rules, strict types, import contracts
 bench: $(STAMPS)/test ## measure speed, latency and memory (nothing is asserted)
 	@$(BIN)/python -m benchmarks
 
-soak: $(STAMPS)/test ## the long proofs: hundreds of random kills (about half an hour)
+soak: $(STAMPS)/test ## the long proofs: kills, faults, limits, mutants
 	@$(BIN)/python -m pytest tests -m soak --timeout 0
 
 COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)

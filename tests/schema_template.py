@@ -47,7 +47,8 @@ def _read(handle: Handle, database: str) -> _Template:
     columns, history = handle.table(f"SELECT * FROM {migrations.HISTORY_TABLE}")
     types = dict(
         handle.rows(
-            f"SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = '{migrations.HISTORY_TABLE}'"
+            "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}",
+            {"table": migrations.HISTORY_TABLE},
         )
     )
     return _Template(

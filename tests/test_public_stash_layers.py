@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from harvester.feeds.page_scan import NotAPage, scan_page
 from harvester.store.crash_points import no_crash
+from harvester.store.derive_sql import derivation
 from harvester.store.engine import Engine, Handle
-from harvester.store.errors import StoreError
+from harvester.store.errors import StoreError, StoreFault
 from tests.schema_template import migrate
 from tests.store_bench import TABLES, Bench, contents, item, open_bench, page_of, stash
 from tests.test_page_scan import BAD_RECORDS
@@ -87,6 +88,43 @@ def test_damage_outside_of_the_records(bench: Bench) -> None:
 
     assert counts.set_aside == 1
     assert bench.stashes().keys() == {"behind"}
+
+
+@pytest.mark.parametrize("counted", ["stash_count", "item_count"])
+@pytest.mark.parametrize("step", ["stashes", "listings"])
+def test_a_step_that_reads_something_else_than_the_door_counted_writes_nothing(
+    bench: Bench, step: str, counted: str
+) -> None:
+    """Each step reads the page for itself, so each proves its own reading."""
+    bench.commit(page_of([stash("s", item("1"), item("2"))]))
+    bench.handle.run(
+        f"INSERT INTO raw_public_stash_pages SELECT * REPLACE (2 AS seq, {counted} + 1 AS {counted})"
+        " FROM (SELECT * FROM raw_public_stash_pages WHERE seq = 1)"
+    )
+
+    with pytest.raises(StoreError) as refused:
+        bench.handle.run(derivation(step), {"realm": "pc", "seq": 2})
+
+    assert refused.value.fault is StoreFault.PROOF
+    assert bench.handle.value(f"SELECT count() FROM silver_{step} WHERE seq = 2") == 0
+
+
+def test_a_page_that_is_visible_already_is_not_made_visible_again(bench: Bench) -> None:
+    seq = bench.put(page_of([stash("s", item("1"))]))
+
+    def ends(step: str) -> None:
+        if step == "item_homes":
+            raise PowerCut(step)
+
+    bench.crash_point = ends
+    bench.renew()
+    with pytest.raises(PowerCut):
+        bench.committer.commit(seq)
+    bench.crash_point = no_crash
+    bench.renew()
+    bench.committer.commit(seq)
+
+    assert bench.handle.value("SELECT count() FROM silver_stash_state") == 1
 
 
 def test_a_page_that_stands_twice_in_bronze_is_not_derived(bench: Bench) -> None:
