@@ -91,5 +91,9 @@ class Teller:
         """What went wrong on one side is over; what is wrong on another still shows."""
         over = self._troubles.pop(side, None)
         if over is not None:
-            self.say(Level.INFO, f"recovered after {over[0].tries} tries: {over[0].what}")
+            self.say(Level.INFO, f"recovered after {_tries(over[0].tries)}: {over[0].what}")
         self._meter.trouble, self._meter.state = next(iter(self._troubles.values()), (None, QueueState.HARVESTING))
+
+
+def _tries(number: int) -> str:
+    return "1 try" if number == 1 else f"{number:,} tries"
