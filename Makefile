@@ -6,7 +6,7 @@ STAMPS := $(VENV)/stamps
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 DEMO := $(if $(wildcard .env),,--demo)
 
-.PHONY: help run test lint bench soak clean
+.PHONY: help run test lint bench soak up down logs clean
 
 help: ## show this list
 	@echo "Wraeclast Ledger: the Path of Exile market in ClickHouse."
@@ -42,6 +42,19 @@ bench: $(STAMPS)/test ## measure speed, latency and memory (nothing is asserted)
 
 soak: $(STAMPS)/test ## the long proofs: hundreds of random kills (about half an hour)
 	@$(BIN)/python -m pytest tests -m soak --timeout 0
+
+COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+up: ## start ClickHouse, the migrations and the harvester in containers
+	@mkdir -p secrets && chmod 700 secrets
+	@[ -f .env ] || { cp .env.example .env && chmod 600 .env && echo ".env made from .env.example: fill in your OAuth client"; }
+	@$(COMPOSE) up --build --detach
+
+down: ## stop the containers; the data stays in its volumes
+	@$(COMPOSE) down
+
+logs: ## follow what the containers say
+	@$(COMPOSE) logs --follow --tail 100
 
 clean: ## remove the environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

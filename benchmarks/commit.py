@@ -21,8 +21,14 @@ from harvester.store.engine import Engine, Handle
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.schema_files import migrations_directory
 from harvester.store.spool import Spool
+from harvester.store.upkeep import Upkeep
 
 QUEUE = Queue("psapi", "pc")
+PAGES_A_SECOND = 2
+"""What the API's limit allows."""
+_PARTS = "SELECT count() FROM system.parts WHERE active AND database = currentDatabase()"
+_DISK = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()"
+_LISTINGS = "SELECT count() FROM v_listings_current"
 
 VIEW_QUERIES = {
     "count of listings": "SELECT count() FROM v_listings_current",
@@ -38,9 +44,9 @@ class Store:
     """A fresh embedded store, and pages committed to it one by one."""
 
     def __init__(self, directory: Path) -> None:
-        engine = Engine(f"chdb://{directory}/clickhouse", "poe_trade")
-        migrations.apply(engine, migrations.load_migrations(migrations_directory()))
-        self.handle: Handle = engine.open()
+        self.engine = Engine(f"chdb://{directory}/clickhouse", "poe_trade")
+        migrations.apply(self.engine, migrations.load_migrations(migrations_directory()))
+        self.handle: Handle = self.engine.open()
         self.spool = Spool(directory / "spool", QUEUE)
         self.committer = Committer(
             self.handle, QUEUE, PublicStashLayers(self.handle, QUEUE.realm), self.spool, SystemClock()
@@ -94,40 +100,61 @@ def latency_by_size(pages: int) -> None:
 def page_after_page(pages: int) -> None:
     """Whether the cost of a page and memory stay flat, and how fast the views are over what has gathered.
 
-    Ctrl-C ends the pages early; the views are timed all the same.
+    Every page brings five new tabs of twenty items and five known ones, as a river does; 10,000 pages end at a
+    million listings. The upkeep of a harvest runs as often as it would at two pages a second. CPU is that of the
+    whole process, merges and upkeep included, without the making of pages. Ctrl-C ends the pages early; the views
+    are timed all the same.
     """
-    market = Market(50_000, 20)
+    market = Market(0, 20)
+    points = sorted({point for point in (100, 500, 1000, *range(2000, pages + 1, 1000), pages) if point <= pages})
     with fresh_store() as store:
-        print(f"{'page':>7} {'median':>9} {'p99':>9} {'CPU':>9} {'RSS':>9} {'listings':>11} {'on disk':>9}")
+        upkeep = Upkeep(store.engine, 0, 0)
+        print(
+            f"{'page':>7} {'median':>9} {'p99':>9} {'CPU/page':>9} {'RSS':>8} {'parts':>6} {'listings':>10} {'homes':>10} "
+            f"{'on disk':>8} {'elapsed':>8}"
+        )
         window: list[float] = []
-        cpu = 0.0
+        began, making, before = time.perf_counter(), 0.0, _cpu()
         stop = threading.Event()
         signal.signal(signal.SIGINT, lambda *_: stop.set())
         for number in range(1, pages + 1):
-            if stop.is_set():
-                break
-            took, used = store.commit(market.page(25))
-            window.append(took)
-            cpu += used
-            if number == 100 or number % max(1, pages // 40) == 0:
+            thread_cpu = time.thread_time()
+            body = market.river_page(5, 5)
+            making += time.thread_time() - thread_cpu
+            window.append(store.commit(body)[0])
+            upkeep.when_due(number / PAGES_A_SECOND)
+            if number in points or stop.is_set():
+                cpu = _cpu() - before - making
                 window.sort()
-                listings = store.handle.value("SELECT count() FROM v_listings_current")
-                disk = store.handle.value("SELECT sum(bytes_on_disk) FROM system.parts WHERE active")
                 print(
-                    f"{number:>7,} {window[len(window) // 2] * 1000:>6.0f} ms {window[int(len(window) * 0.99)] * 1000:>6.0f} ms "
-                    f"{cpu / len(window) * 1000:>6.0f} ms {_rss() / 1e6:>6.0f} MB {listings:>11,} {disk / 1e6:>6.0f} MB",
+                    f"{number:>7,} {_at(window, 0.5):>6.0f} ms {_at(window, 0.99):>6.0f} ms {cpu / len(window) * 1000:>6.0f} ms "
+                    f"{_rss() / 1e6:>5.0f} MB {store.handle.value(_PARTS):>6,} {store.handle.value(_LISTINGS):>10,} "
+                    f"{store.handle.value('SELECT count() FROM silver_item_homes'):>10,} "
+                    f"{store.handle.value(_DISK) / 1e6:>5.0f} MB {time.perf_counter() - began:>6.0f} s",
                     flush=True,
                 )
-                window, cpu = [], 0.0
+                window, making, before = [], 0.0, _cpu()
+            if stop.is_set():
+                break
+        upkeep.close()
         print()
         for title, sql in VIEW_QUERIES.items():
-            times = []
-            for _ in range(7):
+            times, cpu = [], _cpu()
+            for _ in range(15):
                 started = time.perf_counter()
                 store.handle.rows(sql)
                 times.append(time.perf_counter() - started)
+            cpu = (_cpu() - cpu) / len(times)
             times.sort()
-            print(f"{title:<24} median {times[3] * 1000:.0f} ms   worst {times[-1] * 1000:.0f} ms")
+            print(
+                f"{title:<24} best {times[0] * 1000:.0f} ms   median {_at(times, 0.5):.0f} ms   "
+                f"worst {times[-1] * 1000:.0f} ms   CPU {cpu * 1000:.0f} ms"
+            )
+
+
+def _at(ordered: list[float], share: float) -> float:
+    """A quantile of ordered seconds, in milliseconds."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
 
 
 def _cpu() -> float:

@@ -29,6 +29,24 @@ class Market:
         head = f'{{"next_change_id":"{self._next}-0-0-0-0","stashes":['.encode()
         return head + b",".join(records) + b"]}"
 
+    def river_page(self, fresh: int, again: int) -> bytes:
+        """A page as the river brings them all along: `fresh` tabs never seen, `again` tabs that are known.
+
+        One item has come over from a tab that is not in the page.
+        """
+        numbers = list(range(self._next, self._next + fresh))
+        known = self._next
+        self._next += fresh
+        if again and known > again:
+            numbers += self._random.sample(range(known), again)
+            source = self._random.randrange(known)
+            if source not in numbers and self._content[source]:
+                moved = self._content[source].pop(self._random.randrange(len(self._content[source])))
+                self._content[numbers[-1]].append(moved)
+        self._ids += [_hex(f"stash {n}") for n in range(len(self._ids), self._next)]
+        head = f'{{"next_change_id":"{self._next}-0-0-0-0","stashes":['.encode()
+        return head + b",".join([self._record(number) for number in numbers]) + b"]}"
+
     def _record(self, number: int) -> bytes:
         items = self._content.setdefault(number, [])
         if not items:

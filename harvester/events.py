@@ -6,9 +6,19 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from harvester.model import Epoch
+
+SINCE_SHOWN_AFTER = 1.0
+"""Seconds; what has just begun needs no second time beside its own."""
+
+
+def moment(epoch_seconds: float, now: float) -> str:
+    """A moment in UTC as people read it beside `now`: with its date where that is another one."""
+    told, today = datetime.fromtimestamp(epoch_seconds, UTC), datetime.fromtimestamp(now, UTC).date()
+    return f"{told:%H:%M:%SZ}" if told.date() == today else f"{told:%Y-%m-%d %H:%M:%SZ}"
 
 
 class Level(StrEnum):
@@ -37,10 +47,14 @@ class Event:
     """What happens next."""
     todo: str = ""
     """What the operator can do; empty where nothing is needed."""
+    since: Epoch | None = None
+    """When what goes on began; None for what has just happened."""
 
     def line(self) -> str:
         """The event as one line, without its time."""
         parts = [f"{self.queue_key}: {self.what}" if self.queue_key else self.what]
+        if self.since is not None and self.at - self.since >= SINCE_SHOWN_AFTER:
+            parts[0] += f" (since {moment(self.since, self.at)})"
         parts += [part for part in (self.then, self.todo) if part]
         return " — ".join(parts)
 

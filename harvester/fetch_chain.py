@@ -68,6 +68,10 @@ class FetchChain:
         """Seconds for which the API has asked us to stay away; 0 where it has not."""
         return self._api.restricted_for(self._feed.request(self._queue, cursor))
 
+    def room_in(self, cursor: str) -> float:
+        """Seconds until the limits leave room for another request, where one waits for that; else 0."""
+        return self._api.room_in(self._feed.request(self._queue, cursor))
+
     async def drop(self) -> None:
         """Cancel everything in flight and wait until it is gone."""
         tasks = [fetch.task for fetch in self._fetches]
@@ -100,7 +104,9 @@ class FetchChain:
 
     async def _fetch(self, cursor: str, early: asyncio.Future[str | None]) -> Answer:
         try:
-            async with self._api.exchange(self._feed.request(self._queue, cursor)) as exchange:
+            request = self._feed.request(self._queue, cursor)
+            accepted = self._feed.accept_statuses
+            async with self._api.exchange(request, accept_statuses=accepted, change_id=cursor) as exchange:
                 following = self._feed.early_next_cursor(exchange.headers)
                 if following is not None and goes_back(cursor, following):
                     following = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harvester.lag import LagLevel, lag_level
 from harvester.snapshot import QueueSnapshot, QueueState, Snapshot
 
-_ON_PURPOSE = frozenset((QueueState.PAUSED, QueueState.STOPPING, QueueState.STOPPED))
+_ON_PURPOSE = frozenset((QueueState.PAUSED, QueueState.WAITING, QueueState.STOPPING, QueueState.STOPPED))
 _NOT_YET = frozenset((QueueState.STARTING, QueueState.RECOVERING))
 
 

@@ -49,7 +49,7 @@ class Outcome(StrEnum):
     """How a request ended, as recorded in `bronze_requests.outcome`."""
 
     OK = "ok"
-    """An answer with status below 400, its body read to the end."""
+    """An answer with status below 400, or with one that its feed expects, its body read to the end."""
     REFUSED = "refused"
     """A 4xx other than 429."""
     RATE_LIMITED = "rate_limited"
@@ -158,6 +158,8 @@ class CheckpointStatus(StrEnum):
     PAGE = "page"
     CAUGHT_UP = "caught_up"
     """The end of the stream was confirmed; no page came."""
+    MOVED = "moved"
+    """No page: behind this one the operator let the queue go on from another cursor; what lies between is left out."""
     DEAD_LETTER = "dead_letter"
     """A body that is no page was set aside, and the stream went on behind it."""
 

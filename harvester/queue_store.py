@@ -9,13 +9,15 @@ from typing import Protocol
 from harvester.clock import Clock
 from harvester.model import Checkpoint, Queue, SpooledPage
 from harvester.offload import Offload
-from harvester.store.checkpoints import last_checkpoint
+from harvester.store.checkpoints import last_checkpoint, last_page_checkpoint
 from harvester.store.commit import Committer, Layers, Standing
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine, Handle
+from harvester.store.errors import StoreError, StoreFault
 from harvester.store.name_guard import NameGuard
 from harvester.store.public_stash_layers import PageCounts
+from harvester.store.queue_lease import QueueLease
 from harvester.store.spool import Spool
 
 
@@ -98,6 +100,7 @@ class ClickHouseQueueStore:
         self._store_thread = store_thread
         self._crash_point = crash_point
         self._warn = warn
+        self._lease = QueueLease(engine, queue, clock)
         self._names = names
         self._cursor_file_failed = False
         self._handle: Handle | None = None
@@ -142,7 +145,8 @@ class ClickHouseQueueStore:
     def _open(self) -> Opened:
         self._close()
         saved = self._cursor_file.read()
-        self._handle = self._engine.open()
+        self._handle = self._engine.open(writer=self._queue.key)
+        self._lease.take(self._handle)
         self._committer = Committer(
             self._handle,
             self._queue,
@@ -167,11 +171,27 @@ class ClickHouseQueueStore:
         self._spool.put(replace(spooled, page=page))
 
     def _commit(self, seq: int) -> tuple[Checkpoint, PageCounts]:
+        self._keep_lease(seq)
         checkpoint, counts = self._ready().commit(seq)
         self._save(checkpoint)
         return checkpoint, counts
 
+    def _keep_lease(self, seq: int) -> None:
+        """Nothing is written without the lease; where it was lost and got back, nobody may have written meanwhile.
+
+        Raises:
+            StoreError: another harvester holds it, or has gone on meanwhile (`StoreFault.OVERTAKEN`).
+        """
+        if self._handle is None or not self._lease.take(self._handle):
+            return
+        last = last_page_checkpoint(self._handle, self._queue)
+        if last is not None and last.seq >= seq and not self._ready().is_ours(last):
+            raise StoreError(
+                StoreFault.OVERTAKEN, f"another harvester has committed page {last.seq} of {self._queue} meanwhile"
+            )
+
     def _give_up(self, seq: int, reason: str) -> Checkpoint:
+        self._keep_lease(seq)
         checkpoint = self._ready().give_up(seq, reason)
         self._save(checkpoint)
         return checkpoint
@@ -194,5 +214,6 @@ class ClickHouseQueueStore:
 
     def _close(self) -> None:
         if self._handle is not None:
+            self._lease.release()
             self._handle.close()
             self._handle = self._committer = None

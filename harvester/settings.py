@@ -60,11 +60,15 @@ class Settings(SettingFields):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         problems = list(self._contradictions())
-        if self.oauth_client_secret_file is not None:
-            try:
-                read_secret_file("POE_OAUTH_CLIENT_SECRET_FILE", self.oauth_client_secret_file)
-            except SettingsError as error:
-                problems.extend(error.problems)
+        for name, file in (
+            ("POE_OAUTH_CLIENT_SECRET_FILE", self.oauth_client_secret_file),
+            ("POE_CLICKHOUSE_PASSWORD_FILE", self.clickhouse_password_file),
+        ):
+            if file is not None:
+                try:
+                    read_secret_file(name, file)
+                except SettingsError as error:
+                    problems.extend(error.problems)
         if problems:
             raise _ContradictionError(problems)
         return self
@@ -93,6 +97,14 @@ class Settings(SettingFields):
                 "POE_OAUTH_CLIENT_SECRET",
                 shown("", hidden=True),
                 "one source of the secret; POE_OAUTH_CLIENT_SECRET_FILE is set too",
+                "Remove one of the two.",
+            )
+
+        if self.clickhouse_password_file is not None and self.clickhouse_password.get_secret_value():
+            yield SettingsProblem(
+                "POE_CLICKHOUSE_PASSWORD",
+                shown("", hidden=True),
+                "one source of the password; POE_CLICKHOUSE_PASSWORD_FILE is set too",
                 "Remove one of the two.",
             )
 
@@ -142,6 +154,16 @@ class Settings(SettingFields):
             way_out = "Set it, or put the secret into a file and name that in POE_OAUTH_CLIENT_SECRET_FILE."
             raise SettingsError([SettingsProblem("POE_OAUTH_CLIENT_SECRET", "", wants, way_out)])
         return plain
+
+    def store_password(self) -> str:
+        """The password of the ClickHouse user, read anew from its file on every call; empty where there is none.
+
+        Raises:
+            SettingsError: its file cannot be read; names the variable.
+        """
+        if self.clickhouse_password_file is not None:
+            return read_secret_file("POE_CLICKHOUSE_PASSWORD_FILE", self.clickhouse_password_file)
+        return self.clickhouse_password.get_secret_value()
 
     def with_overrides(
         self,

@@ -37,6 +37,7 @@ Feeds = Annotated[
     Shape(f"some of {', '.join(FEED_REALMS)}, separated by commas", shapes.choices(tuple(FEED_REALMS))),
 ]
 AccountNames = Annotated[str, shapes.one_of("keep", "hash", "drop")]
+Verify = Annotated[str, shapes.one_of("yes", "no")]
 GrantType = Annotated[str, shapes.one_of("client_credentials")]
 
 
@@ -86,6 +87,25 @@ class SettingFields(BaseModel):
     )
     clickhouse_password: shapes.Secret = _setting(
         "POE_CLICKHOUSE_PASSWORD", "CH_PASSWORD", default=SecretStr(""), meaning="That user's password."
+    )
+    clickhouse_password_file: shapes.OptionalPathName = _setting(
+        "POE_CLICKHOUSE_PASSWORD_FILE", default=None, meaning="A file that holds the password instead."
+    )
+    clickhouse_ca_cert: shapes.OptionalPathName = _setting(
+        "POE_CLICKHOUSE_CA_CERT",
+        default=None,
+        default_shown="the certificates of the system",
+        meaning="A PEM file of the authorities that an https server's certificate may come from.",
+    )
+    clickhouse_verify: Verify = _setting(
+        "POE_CLICKHOUSE_VERIFY",
+        default="yes",
+        meaning="Whether an https server must prove who it is; no trusts anybody on the way.",
+    )
+    clickhouse_timeout: shapes.Seconds = _setting(
+        "POE_CLICKHOUSE_TIMEOUT",
+        default="60s",
+        meaning="How long one statement on a server may stay without an answer.",
     )
     cursor_dir: shapes.PathName = _setting(
         "POE_CURSOR_DIR",
@@ -164,6 +184,11 @@ class SettingFields(BaseModel):
         default_shown="all leagues",
         meaning="Keep only these leagues, spelled as the game spells them. Filtered on arrival.",
     )
+    currency_names: shapes.OptionalFileName = _setting(
+        "POE_CURRENCY_NAMES",
+        default=None,
+        meaning="A file of your own with names of currencies, in the form of schema/currency_names.tsv; its rows win.",
+    )
     market_poll_interval: shapes.Seconds = _setting(
         "POE_MARKET_POLL_INTERVAL",
         default="10s",
@@ -203,6 +228,11 @@ class SettingFields(BaseModel):
         "POE_SILVER_RETENTION_DAYS",
         default="90",
         meaning="Days to keep the derived history; 0 keeps it for ever.",
+    )
+    cx_retention_days: shapes.Days = _setting(
+        "POE_CX_RETENTION_DAYS",
+        default="0",
+        meaning="Days to keep the markets of the currency exchange, counted from their hour; 0 keeps them for ever.",
     )
     account_names: AccountNames = _setting(
         "POE_ACCOUNT_NAMES",

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from harvester.api.pacer import PacerSnapshot
 from harvester.api.throttle import Throttle
-from harvester.events import Event
+from harvester.events import Event, moment
 from harvester.lag import LagLevel
 from harvester.model import Count, Epoch, Seconds
 
@@ -29,6 +29,10 @@ class QueueState(StrEnum):
     CAUGHT_UP = "caught up"
     RETRYING = "retrying"
     """A failure is being waited out."""
+    WAITING = "waiting"
+    """Another harvester runs the queue; this one takes over when that one ends."""
+    RESTRICTED = "restricted"
+    """The API has asked us to stay away for a while."""
     STORE_LOST = "store lost"
     """Pages collect in the spool until ClickHouse is back."""
     SPOOL_FULL = "spool full"
@@ -56,6 +60,14 @@ class Trouble:
     next_try_at: Epoch | None
     """None where nothing is tried again by itself, or where only the living know."""
     todo: str = ""
+
+    def line(self, now: float) -> str:
+        """Cause, since when, what happens next and what to do, in one line."""
+        words = f"{self.what} (since {moment(self.since, now)})"
+        if self.next_try_at is not None:
+            count = f"try {self.tries + 1}" if self.tries else "again"
+            words += f" — {count} in {max(0.0, self.next_try_at - now):.0f} s"
+        return f"{words} — {self.todo}" if self.todo else words
 
 
 @dataclass(frozen=True, slots=True)

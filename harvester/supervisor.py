@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -21,6 +21,7 @@ from harvester.backoff import Backoff
 from harvester.clock import Clock, SystemClock
 from harvester.events import Event, EventLog, Level
 from harvester.feeds.base import Feed
+from harvester.feeds.currency_exchange import Fill
 from harvester.feeds.registry import make_feed
 from harvester.model import Queue, RequestRecord
 from harvester.observation import observing
@@ -64,6 +65,7 @@ class Supervisor:
         queues: Iterable[Queue],
         *,
         goal: Goal = Goal(),
+        fills: Mapping[Queue, Fill] | None = None,
         begin: Iterable[Queue] | None = None,
         resident: bool = False,
         events: EventLog | None = None,
@@ -76,12 +78,14 @@ class Supervisor:
         """`transport` makes what requests travel on, on the event loop's thread; the default is the network.
 
         `begin` names the queues that `start` sets going, all by default; the others wait for `start_queue`.
-        `resident` stays until `stop`, even while no queue runs. `demo` is told to whoever watches.
+        `resident` stays until `stop`, even while no queue runs. `fills`: which hours the queues of the currency
+        exchange are to bring, where the operator said it. `demo` is told to whoever watches.
         """
         self._settings = settings
         self._engine = engine
         self._queues = tuple(queues)
         self._goal = goal
+        self._fills = dict(fills or {})
         self._to_begin = set(self._queues if begin is None else begin)
         self._resident = resident
         self._tasks: dict[Queue, asyncio.Task[None]] = {}
@@ -258,7 +262,7 @@ class Supervisor:
 
     async def _harvest(self, queue: Queue, access: ApiAccess) -> None:
         settings = self._settings
-        feed: Feed = make_feed(queue.feed, settings)
+        feed: Feed = make_feed(queue.feed, settings, self._fills.get(queue))
 
         def warn(text: str) -> None:
             self.events.add(Event(self._clock.now(), Level.WARNING, queue.key, text))
@@ -266,7 +270,9 @@ class Supervisor:
         store = ClickHouseQueueStore(
             self._engine,
             queue,
-            lambda handle, crash_point: make_layers(queue, handle, settings.leagues, crash_point),
+            lambda handle, crash_point: make_layers(
+                queue, handle, settings.leagues, crash_point, names_file=settings.currency_names
+            ),
             Spool(settings.spool_dir, queue),
             CursorFile(settings.cursor_dir, queue),
             self._clock,

@@ -42,7 +42,9 @@ class TelemetryKeeper:
         self._builder = builder
         self._snapshot = snapshot
         self._sink = TelemetrySink(engine)
-        self._upkeep = Upkeep(engine, settings.raw_retention_days, settings.silver_retention_days)
+        self._upkeep = Upkeep(
+            engine, settings.raw_retention_days, settings.silver_retention_days, settings.cx_retention_days
+        )
         self._survey = Survey(engine)
         self._failing: set[str] = set()
 

@@ -19,7 +19,7 @@ from harvester.version import __version__
 from poe_ledger_tui.wishes import SIMULATED_FEED, Wishes, on_a_terminal
 
 if TYPE_CHECKING:
-    from harvester.settings import Settings
+    from harvester.settings import Settings, SettingsError
 
 _ANYWHERE = ("--headless", "--demo", "--monitor", "--start", "--no-start")
 
@@ -120,12 +120,18 @@ def harvest(
     league: Annotated[
         list[str] | None, typer.Option("--league", help="Keep only this league; may be repeated.")
     ] = None,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", metavar="DATE", help="Fill the hours of the currency exchange from this day on, 2026-11-01; UTC."
+        ),
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
 ) -> None:
-    """Open the app on its dashboard. With --headless, --once, --pages or --json: harvest without a screen."""
+    """Open the app on its dashboard. With --headless, --once, --pages, --since or --json: harvest without."""
     mode: Mode = context.obj
     _none_empty(feed=feed, realm=realm, league=league)
-    if mode.screen and not (once or pages or json):
+    if mode.screen and not (once or pages or since or json):
         _open(mode, "dashboard", feeds=feed, realms=realm, leagues=league)
     from harvester.commands.demo import DEMO_PAGES, demo_transport, last_demo_directory
     from harvester.commands.demo_report import report_demo
@@ -134,13 +140,15 @@ def harvest(
 
     def run(settings: Settings, command: str) -> int:
         chosen = settings.with_overrides(feeds=feed, realms=realm, leagues=league)
-        options = HarvestOptions(goal=Goal(pages=pages, until_caught_up=once), json=json, command=command)
+        goal = Goal(pages=pages, until_caught_up=once)
+        options = HarvestOptions(goal=goal, since=since, json=json, command=command)
         if not mode.demo:
             return run_harvest(chosen, options, out=sys.stdout, err=sys.stderr)
         if not feed and SIMULATED_FEED not in chosen.feeds:
             chosen = chosen.with_overrides(feeds=[*chosen.feeds, SIMULATED_FEED])
         if not (once or pages or on_a_terminal()):
-            options = replace(options, goal=Goal(pages=DEMO_PAGES))
+            # The exchange is caught up before, and would keep us an hour for its next page.
+            options = replace(options, goal=Goal(pages=DEMO_PAGES, until_caught_up=True))
         options = replace(options, leave_newest_migration=True, transport=lambda: demo_transport(chosen))
         code = run_harvest(chosen, options, out=sys.stdout, err=sys.stderr)
         if code in (DONE, INTERRUPTED) and not json:
@@ -266,6 +274,62 @@ def status(
 
 
 @app.command()
+def doctor(
+    context: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
+) -> None:
+    """Look over settings, credentials, clock, disk, store, schema, limits, spool and cursors; say what to mend.
+
+    Changes nothing. Makes one token request where an OAuth client is configured.
+    """
+    from harvester.commands.demo import demo_transport
+    from harvester.commands.doctor import report_unusable_settings, run_doctor
+
+    mode: Mode = context.obj
+
+    def run(settings: Settings, command: str) -> int:
+        transport = (lambda: demo_transport(settings)) if mode.demo else None
+        return run_doctor(settings, json=json, out=sys.stdout, err=sys.stderr, transport=transport, command=command)
+
+    def unusable(error: SettingsError) -> int:
+        return report_unusable_settings(error, json=json, out=sys.stdout, err=sys.stderr)
+
+    _finish(mode, run, unusable=unusable)
+
+
+@app.command()
+def replay(
+    context: typer.Context,
+    cursor: Annotated[str, typer.Argument(help="The cursor to go on from, as a status, a log or a backup names it.")],
+    queue: Annotated[str, typer.Option("--queue", help="For example psapi:pc; needed where there are several.")] = "",
+    allow_gap: Annotated[
+        bool, typer.Option("--allow-gap", help="Leave out what lies between the stored pages and the cursor.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
+) -> None:
+    """Show what is stored around a cursor, and let the harvest go on from it where that doubles nothing.
+
+    The harvest must be stopped meanwhile. Without an answer of yes nothing is changed.
+    """
+    from harvester.commands.replay import ReplayOptions, run_replay
+
+    def ask(question: str) -> bool:
+        return typer.confirm(question, default=False, err=True)
+
+    _finish(
+        context.obj,
+        lambda settings, command: run_replay(
+            settings,
+            ReplayOptions(queue, cursor, allow_gap=allow_gap, yes=yes, json=json, command=command),
+            out=sys.stdout,
+            err=sys.stderr,
+            ask=ask if on_a_terminal() else None,
+        ),
+    )
+
+
+@app.command()
 def rebuild(
     context: typer.Context,
     layer: Annotated[str, typer.Argument(help="What to derive anew: silver.")],
@@ -287,10 +351,17 @@ def rebuild(
     )
 
 
-def _finish(mode: Mode, run: Callable[[Settings, str], int], *, fresh_demo: bool = False) -> NoReturn:
+def _finish(
+    mode: Mode,
+    run: Callable[[Settings, str], int],
+    *,
+    fresh_demo: bool = False,
+    unusable: Callable[[SettingsError], int] | None = None,
+) -> NoReturn:
     """Load the settings, run the command, and leave with its exit code.
 
-    `run` takes the settings, and what stands before a command's name in hints.
+    `run` takes the settings, and what stands before a command's name in hints. `unusable` is told instead where the
+    settings cannot be used; without it the error is printed.
     """
     from harvester.commands.demo import demo_command, last_demo_directory, new_demo_directory, settings_of_demo
     from harvester.settings import SettingsError, load_settings
@@ -305,11 +376,13 @@ def _finish(mode: Mode, run: Callable[[Settings, str], int], *, fresh_demo: bool
             settings, command = settings_of_demo(directory), demo_command(directory)
         else:
             settings, command = load_settings(), f"{program()} --headless"
-        say_warnings(sys.stderr, settings.warnings)
+        if unusable is None:
+            say_warnings(sys.stderr, settings.warnings)
         code = run(settings, command)
     except SettingsError as error:
-        say(sys.stderr, str(error))
-        code = MISUSED
+        if unusable is None:
+            say(sys.stderr, str(error))
+        code = MISUSED if unusable is None else unusable(error)
     raise typer.Exit(code)
 
 

@@ -95,6 +95,6 @@ def simulated_api(pages: int | None, *, limit: str = "20:1:60") -> Iterator[tupl
     front = HttpFront(api, "127.0.0.1", 0)
     front.start()
     try:
-        yield api, demo_settings(front.url)
+        yield api, {**demo_settings(front.url), "POE_FEEDS": "psapi"}
     finally:
         front.stop()

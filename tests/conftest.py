@@ -1,10 +1,12 @@
-"""Fixtures for every test: an embedded engine with a database of its own, and the real API responses.
+"""Fixtures for every test: a store with a database of its own, and the real API responses.
 
-The engine allows one directory per process, so all tests of a process share one; each gets a fresh database.
+`--store` says which store: `embedded` (the default), `http` (the test server, the same engine behind HTTP), or
+`server` (a true one, named by POE_TEST_CLICKHOUSE_URL). All tests of a process share it; each gets a fresh database.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -14,11 +16,17 @@ from hypothesis import HealthCheck, settings
 
 from harvester.store.engine import Engine, Handle, quote_name
 from harvester.store.errors import StoreError, StoreFault
+from tests.http_front.process import ServerProcess
 
 settings.register_profile(
     "shared", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("shared")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--store`: what the tests of the store run over."""
+    parser.addoption("--store", choices=("embedded", "http", "server"), default="embedded")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -37,10 +45,28 @@ def engine_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("engine")
 
 
+@pytest.fixture(scope="session")
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where the store of this test process is."""
+    kind = request.config.getoption("--store")
+    if kind == "embedded":
+        yield f"chdb://{request.getfixturevalue('engine_directory')}"
+    elif kind == "http":
+        directory = request.getfixturevalue("tmp_path_factory").mktemp("server")
+        with ServerProcess(directory / "data") as server:
+            yield server.url
+    elif url := os.environ.get("POE_TEST_CLICKHOUSE_URL"):
+        yield url
+    else:
+        pytest.skip("--store server needs POE_TEST_CLICKHOUSE_URL")
+
+
 @pytest.fixture
-def empty_engine(engine_directory: Path) -> Iterator[Engine]:
+def empty_engine(store_url: str) -> Iterator[Engine]:
     """An engine whose database does not exist yet; what a test creates is dropped."""
-    engine = Engine(f"chdb://{engine_directory}", f"test_{uuid4().hex[:12]}")
+    user = os.environ.get("POE_TEST_CLICKHOUSE_USER", ""), os.environ.get("POE_TEST_CLICKHOUSE_PASSWORD", "")
+    credentials = dict(zip(("user", "password"), user, strict=True)) if store_url.startswith("http") else {}
+    engine = Engine(store_url, f"test_{uuid4().hex[:12]}", **credentials)
     yield engine
     try:
         with engine.open(writes=False) as handle:

@@ -169,6 +169,17 @@ def test_a_watcher_says_what_is_the_matter_and_comes_back_by_itself(scene: Scene
     scene.serve()
     scene.time.now += 1
     assert source.read().taken_at > seen.taken_at
+    for _ in range(8):
+        scene.end()
+        words_now = ""
+        while "has ended" not in words_now:
+            try:
+                source.read()
+            except SourceLostError as lost:
+                words_now = str(lost)
+        scene.serve()
+        scene.time.now += 0.5
+        assert source.read(), "each time it was found, the pauses begin anew"
 
 
 def test_pauses_between_tries_grow_and_end_at_a_longest(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,6 +292,8 @@ def test_what_watchers_send_is_thrown_away_and_too_many_are_refused(scene: Scene
             talker.send(b"\xff{stop}\n" * 200)
         server.turn(0)
     assert source.read().queues
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        talker.send(b"?")
 
     crowd = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(MOST_CLIENTS + 5)]
     for one in crowd:
@@ -356,6 +369,10 @@ def test_events_come_once_each(scene: Scene) -> None:
     source.read()
     assert source.new_events() == (event(3), event(3), event(4))
     assert source.new_events() == ()
+    scene.snapshot = replace(scene.snapshot, events=(*scene.snapshot.events, event(4)))
+    scene.time.now += 1
+    source.read()
+    assert source.new_events() == (event(4),), "the same words again are another event"
 
 
 def test_the_thread_serves_and_ends_when_told(tmp_path: Path) -> None:

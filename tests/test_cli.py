@@ -28,9 +28,10 @@ def test_a_bounded_demo_shows_what_it_stored_and_what_to_try(demo: tuple[Home, D
     home, done = demo
 
     assert done.code == 0
-    assert done.out.splitlines()[1].split()[:2] == ["psapi:pc", "3"]
+    assert [line.split()[:2] for line in done.out.splitlines()[1:3]] == [["psapi:pc", "3"], ["cxapi:pc", "3"]]
     assert "What is listed most just now" in done.out
-    assert len(done.out.rstrip().splitlines()[-5:]) == 5
+    assert "What the exchange dealt in most" in done.out
+    assert "Divine Orb" in done.out
     assert f"Stored in chdb://{home.directory}" in done.err
     for command in ("status", "sanity", "migrate"):
         assert f"poe-ledger --demo --headless {command}" in done.err
@@ -42,7 +43,8 @@ def test_the_demo_can_be_looked_at_afterwards(demo: tuple[Home, Done]) -> None:
     status = home.run("--demo", "--headless", "status", "--json")
     assert status.code == 0
     answer = json.loads(status.out)
-    assert answer["queues"][0]["queue"] == "psapi:pc"
+    assert [queue["queue"] for queue in answer["queues"]] == ["cxapi:pc", "psapi:pc"]
+    assert answer["layers"]["raw_currency_exchange_hours"] == 3
     assert answer["layers"]["raw_public_stash_pages"] == 3
     assert answer["layers"]["v_listings_current"] > 0
     assert answer["schema"] == {"pending": 1, "drifted": 0}
@@ -113,6 +115,7 @@ def test_every_command_tells_a_misspelled_setting(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POE_CLICKHOUSE_URL", f"chdb://{tmp_path}/none")
     monkeypatch.setenv("POE_REALM", "pc")
+    monkeypatch.setenv("POE_FEEDS", "psapi")
 
     with pytest.raises(SystemExit):
         main(["--headless", *arguments])
@@ -302,7 +305,9 @@ WRONG = [
     (["migrate", "--status", "--apply"], "exclude each other"),
     (["sanity", "nonsense"], "nonsense"),
     (["--monitor"], "terminal app"),
-    (["harvest"], "POE_OAUTH_CLIENT_ID"),
+    (["harvest", "--feed", "psapi"], "POE_OAUTH_CLIENT_ID"),
+    (["harvest", "--feed", "cxapi", "--since", "soon"], "is no date"),
+    (["harvest", "--feed", "cxapi", "--since", "2999-01-01"], "in the future"),
 ]
 
 

@@ -290,6 +290,20 @@ def test_the_named_steps_are_all_there_are(rig: Rig) -> None:
     assert set(steps) == set(CRASH_POINTS)
 
 
+def test_every_table_of_a_commit_is_synced_at_each_insert(rig: Rig) -> None:
+    """What is synced in fact shows `tests/test_file_operations.py`, where a C compiler is."""
+    engines = dict(
+        rig.handle.rows(
+            "SELECT name, engine_full FROM system.tables"
+            " WHERE database = currentDatabase() AND name IN {tables:Array(String)}",
+            {"tables": list(TABLES)},
+        )
+    )
+    assert engines.keys() == set(TABLES)
+    for table, engine in engines.items():
+        assert "fsync_after_insert = 1, fsync_part_directory = 1" in engine, table
+
+
 # Recovery --------------------------------------------------------------------------------------------------------
 
 
@@ -543,6 +557,41 @@ def test_giving_up_survives_a_failure_at_any_statement(rig: Rig, moment: str, nu
     assert rig.restart().recover() == Standing("c2", 2, (), ())
     rig.commit(2)
     assert rig.handle.value("SELECT groupArray(stash_id) FROM v_stashes_current") == ["s2"]
+
+
+def dies_at_the_checkpoint(step: str) -> None:
+    if step == "checkpoint":
+        raise Crash(step)
+
+
+def test_a_page_given_up_stays_so_after_a_restart(rig: Rig) -> None:
+    begin(rig, 1, "items")
+    with pytest.raises(Crash):
+        rig.restart(crash_point=dies_at_the_checkpoint).give_up(1, "it cannot be stored")
+
+    committer = rig.restart()
+    assert committer.recover().to_commit == (1,)
+    checkpoint, counts = committer.commit(1)
+
+    assert (checkpoint.status, counts.set_aside) == (CheckpointStatus.DEAD_LETTER, 1)
+    assert rig.handle.rows("SELECT kind, reason FROM bronze_dead_letters") == [("page", "it cannot be stored")]
+    assert rig.handle.value("SELECT count() FROM silver_stashes") == 0
+    assert rig.handle.value("SELECT count() FROM v_stashes_current") == 0
+
+
+def test_a_body_that_is_no_page_is_in_the_spool_until_its_checkpoint_stands(rig: Rig) -> None:
+    """Bronze does not hold it: nothing else could bring it back."""
+    rig.commit(1)
+    rig.put(2, body=b"<html>", rejected="no JSON")
+    with pytest.raises(Crash):
+        rig.restart(crash_point=dies_at_the_checkpoint).commit(2)
+
+    committer = rig.restart()
+    assert committer.recover().to_commit == (2,)
+    committer.commit(2)
+
+    assert [row[3] for row in rig.chain()] == ["page", "dead_letter"]
+    assert rig.handle.value("SELECT count() FROM bronze_dead_letters") == 1
 
 
 def test_the_end_of_the_stream_is_written_and_moves_nothing(rig: Rig) -> None:

@@ -25,7 +25,11 @@ from harvester.queue_worker import QueueStopped
 from harvester.simulator.answers import Latency
 from harvester.simulator.edge_guard import EdgeGuard
 from harvester.simulator.fault_plan import KINDS, NAMES, FaultPlan, Spell
+from harvester.simulator.neighbours import NoisyNeighbour
 from harvester.simulator.river import EndOfStream, River
+from harvester.simulator.rules import OBSERVED_GROWTH, STASH_POLICY, Policy
+from harvester.simulator.windows import bucketed, fixed, sliding
+from harvester.snapshot import Trouble
 from harvester.store.errors import StoreError, StoreFault
 from tests.worker_bench import Bench, policy_until_caught_up
 
@@ -58,9 +62,29 @@ class Trial:
     stops: list[tuple[float, QueueStopped]] = field(default_factory=list)
     sent: dict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     """Every whole body with status 200, by the cursor it was asked with."""
+    shown: list[tuple[float, Trouble]] = field(default_factory=list)
+    """The trouble that a Snapshot would show, every other second."""
+
+    listening: bool = False
 
     def play(self) -> Trial:
         bench = self.bench
+        self.listen()
+        for _ in range(30):
+            try:
+                bench.run(seconds=4 * 3600, beside=_until_done(self))
+            except QueueStopped as stop:
+                self.stops.append((bench.clock.now(), stop))
+                bench.clock.elapsed += 900  # the operator reads, mends and starts again
+                continue
+            break
+        return self
+
+    def listen(self) -> None:
+        """Keep what the API sends from now on, and all events."""
+        if self.listening:
+            return
+        self.listening, bench = True, self.bench
         bench.events._events = type(bench.events._events)(maxlen=EVENTS_KEPT)
         handle = bench.api.handle
 
@@ -77,15 +101,6 @@ class Trial:
             return answer
 
         bench.api.handle = listening  # type: ignore[method-assign]
-        for _ in range(30):
-            try:
-                bench.run(seconds=4 * 3600, beside=_until_done(self))
-            except QueueStopped as stop:
-                self.stops.append((bench.clock.now(), stop))
-                bench.clock.elapsed += 900  # the operator reads, mends and starts again
-                continue
-            break
-        return self
 
     # What must hold -------------------------------------------------------------------------------------------------
 
@@ -148,11 +163,18 @@ class Trial:
             if after.requested_at - ended < 5 or any(ended - 1 <= at <= after.requested_at for at in stops):
                 continue
             moved = max((at for at in progress if at <= ended + 1), default=0.0)
-            reasons = [
+            reasons: list[object] = [
                 event
                 for event in told
                 if ended - 40 <= event.at <= after.requested_at
                 or ("asking again" in event.then and moved - 1 <= event.at <= ended + 1)
+            ]
+            # The repeats of a failure are told at growing intervals; the Snapshot shows each, and when the next try is.
+            reasons += [
+                trouble
+                for at, trouble in self.shown
+                if ended <= at <= after.requested_at
+                and (trouble.next_try_at is None or abs(trouble.next_try_at - after.requested_at) < 3)
             ]
             assert reasons, f"nothing was said between {ended:.0f} and {after.requested_at:.0f}: {before}"
 
@@ -173,6 +195,7 @@ class Trial:
             if any(last <= at <= back for at, _ in self.stops):
                 continue
             waits = [wait for at, wait in _announced(bench) if last - 1 <= at <= back]
+            waits += [shown.next_try_at - last for at, shown in self.shown if last <= at <= back and shown.next_try_at]
             # On top of the pause that was announced: a request that hangs (its body may for two minutes), the token.
             allowed = max([*waits, 0]) + 160
             assert back - last <= allowed, (_faults_at(bench, last), back - last, waits)
@@ -201,7 +224,9 @@ def _until_done(trial: Trial) -> Callable[[Bench], object]:
     async def watch(bench: Bench) -> None:
         head = bench.river.head(bench.clock.now() + 1e6)
         while True:
-            await bench.clock.sleep(5)
+            await bench.clock.sleep(2)
+            if bench.meter.trouble is not None:
+                trial.shown.append((bench.clock.now(), bench.meter.trouble))
             caught = (
                 bench.meter.caught_up
                 and _place(bench.meter.next_cursor or "0") == _place(head)
@@ -217,7 +242,9 @@ LAST = 30.0
 """Seconds after which a plan without spells left may end."""
 
 
-def trial(seed: int, spells: list[Spell] | None = None, away: tuple[str, ...] = (), *, memory: Path) -> Trial:
+def trial(
+    seed: int, spells: list[Spell] | None = None, away: tuple[str, ...] = (), *, memory: Path, pages: int = PAGES
+) -> Trial:
     """A harvest with these spells, or with a mixture, and with these troubles of store and disk."""
     dice = Random(f"trial {seed}")
     latency = Latency(
@@ -230,14 +257,14 @@ def trial(seed: int, spells: list[Spell] | None = None, away: tuple[str, ...] = 
         seed,
         "pc",
         start,
-        pages=PAGES,
+        pages=pages,
         stashes_per_page=3,
         items_per_stash=0.5,
         empty_pages=0.0,
         population=60,
         end=dice.choice(list(EndOfStream)),
         stash_rate=dice.choice((None, 1.5)),
-        backlog_pages=20,
+        backlog_pages=pages // 2,
         delay=dice.choice((0.0, 300.0)),
     )
     bench = Bench(
@@ -245,6 +272,7 @@ def trial(seed: int, spells: list[Spell] | None = None, away: tuple[str, ...] = 
         latency=latency,
         policy=policy_until_caught_up(until_caught_up=False, ahead=dice.randrange(3)),
         guard=EdgeGuard(),
+        rules=_rules(seed) if spells is None else None,
         memory=memory,
         max_body=1 << 20,
         spool_bytes=dice.choice((float("inf"), 20_000)),
@@ -258,6 +286,22 @@ def trial(seed: int, spells: list[Spell] | None = None, away: tuple[str, ...] = 
     for name in away:
         _go_away(bench, name, dice)
     return Trial(bench, plan)
+
+
+def _rules(seed: int) -> Policy:
+    """The limits of a mixture: any kind of window, growing restrictions, a neighbour, other rules in mid-stream."""
+    dice = Random(f"rules {seed}")
+    start = Bench.START
+    window = dice.choice((sliding(), sliding(), fixed(dice.uniform(0, 60)), bucketed(1.0, dice.uniform(0, 60))))
+    changes = [(start + dice.uniform(5, 60), {"Ip": ["3:2:60", "20:30:60"], "Client": ["30:60:60"]})]
+    return Policy(
+        STASH_POLICY,
+        {"Ip": ["2:1:60"]},
+        window,
+        growth=OBSERVED_GROWTH if dice.random() < 0.5 else (),
+        neighbour=NoisyNeighbour(seed, 0.02, start) if dice.random() < 0.3 else None,
+        changes=changes if dice.random() < 0.4 else (),
+    )
 
 
 def _go_away(bench: Bench, name: str, dice: Random) -> None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from harvester.clock import SystemClock
-from harvester.store import migration_lock, migrations, schema_files
+from harvester.store import migrations, row_lease, schema_files
 from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.migration_lock import LOCK_TABLE, MigrationLock
@@ -435,7 +435,7 @@ def test_of_two_runners_one_works_and_the_other_names_it(engine: Engine, files: 
             apply(engine, files)
         holder = status(engine, files).holder
         assert holder is not None
-        assert holder.owner == migration_lock.owner_name()
+        assert holder.owner == row_lease.owner_name()
     finally:
         go_on.set()
         runner.join()
@@ -499,10 +499,10 @@ def test_a_lease_that_was_not_renewed_in_time_stops_the_run(engine: Engine, hand
     lock = MigrationLock(engine, handle, clock)
 
     with lock.hold():
-        clock.time += migration_lock.LEASE_SECONDS - 1
+        clock.time += row_lease.LEASE_SECONDS - 1
         lock.ensure()
         lock.renew(handle)
-        clock.time += migration_lock.LEASE_SECONDS - 1
+        clock.time += row_lease.LEASE_SECONDS - 1
         lock.ensure()
         clock.time += 1
         with pytest.raises(MigrationLockLostError, match="ran out"):
@@ -514,7 +514,7 @@ def test_a_run_that_lost_its_lease_starts_no_further_statement(engine: Engine, f
 
     def stall(step: MigrationProgress) -> None:
         if step.migration.version == "0001" and step.phase is ProgressPhase.APPLIED:
-            clock.time += migration_lock.LEASE_SECONDS
+            clock.time += row_lease.LEASE_SECONDS
 
     with pytest.raises(MigrationLockLostError):
         migrations.apply(engine, load_migrations(files), stall, clock=clock)
@@ -527,7 +527,7 @@ def test_a_run_that_lost_its_lease_starts_no_further_statement(engine: Engine, f
 def foreign_claim(handle: Handle, state: str, token: str, process: str, seconds: int = 30) -> None:
     handle.run(
         f"INSERT INTO {LOCK_TABLE} SELECT {{token:String}}, {{process:String}}, 'elsewhere, process 7', "
-        "{state:String}, 1, now64(3, 'UTC'), now64(3, 'UTC') + toIntervalSecond({seconds:Int32})",
+        "{state:String}, 1, now64(3, 'UTC'), now64(3, 'UTC') + toIntervalSecond({seconds:Int32}), ''",
         {"token": token, "process": process, "state": state, "seconds": seconds},
     )
 
@@ -578,7 +578,7 @@ def test_a_claim_that_never_gets_further_is_waited_for_and_then_named(
 def test_the_lease_is_renewed_while_a_statement_takes_its_time(
     engine: Engine, handle: Handle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migration_lock, "_RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(row_lease, "_RENEW_SECONDS", 0.01)
     lock = MigrationLock(engine, handle, SystemClock())
     renewals = 0
 

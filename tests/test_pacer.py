@@ -347,6 +347,23 @@ def test_retry_after_without_a_429_is_obeyed_too() -> None:
     assert run(main) == pytest.approx(30, abs=0.2)
 
 
+def test_a_restriction_told_by_the_state_alone_is_obeyed() -> None:
+    headers = {
+        "X-Rate-Limit-Policy": "p",
+        "X-Rate-Limit-Rules": "Ip",
+        "X-Rate-Limit-Ip": "5:10:60",
+        "X-Rate-Limit-Ip-State": "1:10:47",
+    }
+
+    async def main(clock: VirtualClock) -> float:
+        pacer = Pacer(clock)
+        slot = await pacer.slot()
+        slot.answered(parse_limits(headers), 200)
+        return pacer.restricted_for()
+
+    assert run(main) == pytest.approx(47, abs=0.2)
+
+
 def test_without_headers_it_is_one_request_a_second() -> None:
     async def main(clock: VirtualClock) -> list[float]:
         pacer, sent = Pacer(clock), []

@@ -15,7 +15,7 @@ from harvester.commands import poe_migrate
 from harvester.commands.migrate import MigrateAction, run_migrate
 from harvester.store import migrations, schema_files
 from harvester.store.engine import Engine
-from harvester.store.migration_lock import owner_name
+from harvester.store.row_lease import owner_name
 
 ONE = "CREATE TABLE IF NOT EXISTS a (n UInt64) ENGINE = MergeTree ORDER BY n;\n"
 TWO = "CREATE TABLE IF NOT EXISTS b (n UInt64) ENGINE = MergeTree ORDER BY n;\nSELECT ';';\n"

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from harvester.feeds.page_scan import NotAPage, scan_page
 from harvester.store.crash_points import no_crash
 from harvester.store.engine import Engine, Handle
+from harvester.store.errors import StoreError
 from tests.store_bench import TABLES, Bench, contents, item, migrate, open_bench, page_of, stash
 from tests.test_page_scan import BAD_RECORDS
 
@@ -85,6 +86,24 @@ def test_damage_outside_of_the_records(bench: Bench) -> None:
 
     assert counts.set_aside == 1
     assert bench.stashes().keys() == {"behind"}
+
+
+def test_a_page_that_stands_twice_in_bronze_is_not_derived(bench: Bench) -> None:
+    """No statement can tell that alone: each copy is read as the door counted it."""
+    seq = bench.put(page_of([stash("s", item("1"))]))
+
+    def copied(step: str) -> None:
+        if step == "stashes":
+            bench.handle.run("INSERT INTO raw_public_stash_pages SELECT * FROM raw_public_stash_pages")
+
+    bench.crash_point = copied
+    bench.renew()
+    with pytest.raises(StoreError, match="bronze may have lost or doubled it"):
+        bench.committer.commit(seq)
+
+    assert bench.stashes() == {}
+    assert bench.listings() == {}
+    assert bench.spool.sequences == [seq]
 
 
 @pytest.mark.parametrize(

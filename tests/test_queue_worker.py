@@ -343,3 +343,29 @@ def test_a_stream_that_runs_in_circles_doubles_nothing_and_says_so(next_ids: tup
     assert len(asked) == 2
     assert "stored already" in bench.said()
     assert bench.meter.trouble is not None
+
+
+@pytest.mark.parametrize("fault", [StoreFault.OVERTAKEN, StoreFault.LEASED])
+def test_a_queue_that_another_harvester_has_taken_is_opened_anew_and_asks_nothing_meanwhile(fault: StoreFault) -> None:
+    bench = Bench(pages=12)
+    taken = [StoreError(fault, "elsewhere, process 7")]
+    held = [StoreError(StoreFault.LEASED, "run by elsewhere, process 7")] * 5
+    opened: list[float] = []
+
+    def fail_commit(seq: int) -> Exception | None:
+        return taken.pop() if seq == 4 and taken else None
+
+    def fail_open() -> Exception | None:
+        opened.append(bench.clock.now())
+        return held.pop() if len(opened) > 1 and held else None
+
+    bench.store.fail_commit = fail_commit
+    bench.store.fail_open = fail_open
+    bench.run()
+    harvested_once(bench)
+    assert len(opened) == 7
+    waits = [after - before for before, after in pairwise(opened[1:])]
+    assert max(waits) <= 10.0
+    during = [r for r in bench.stash_requests if opened[1] < r.requested_at < opened[-1]]
+    assert during == []
+    assert "takes over by itself" in bench.said()

@@ -10,14 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from harvester.clock import VirtualClock
+from harvester.clock import SystemClock, VirtualClock
 from harvester.commands.status import run_status
+from harvester.events import Event, EventLog, Level, moment
 from harvester.model import Page, Queue, SpooledPage
 from harvester.settings import Settings, load_settings
+from harvester.snapshot import Trouble
+from harvester.snapshot_builder import SnapshotBuilder, this_harvester
 from harvester.snapshot_server import SnapshotServer
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine, Handle
 from harvester.store.spool import Spool
+from harvester.store.survey import unasked
+from harvester.store.telemetry_sink import TelemetrySink
 from tests.snapshot_bench import full_snapshot
 from tests.store_bench import item, migrate, open_bench, page_of, stash
 
@@ -35,9 +40,9 @@ def settings_for(engine: Engine, directory: Path) -> Settings:
     return load_settings(environ, None)
 
 
-def status(settings: Settings, *, as_json: bool = False) -> tuple[int, str, str]:
+def status(settings: Settings, *, as_json: bool = False, now: float = NOW) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
-    code = run_status(settings, json=as_json, out=out, err=err, clock=VirtualClock(NOW))
+    code = run_status(settings, json=as_json, out=out, err=err, clock=VirtualClock(now))
     return code, out.getvalue(), err.getvalue()
 
 
@@ -63,7 +68,7 @@ def test_a_harvested_store_tells_queues_layers_and_schema(handle: Handle, engine
     assert ["v_listings_current", "2"] in [line.split() for line in lines]
 
     answer = json.loads(status(settings_for(engine, tmp_path), as_json=True)[1])
-    assert set(answer) == {"store", "schema", "said", "queues", "layers", "harvest"}
+    assert set(answer) == {"store", "schema", "said", "queues", "layers", "harvest", "events"}
     (queue,) = answer["queues"]
     assert (queue["cursor"], queue["cursor_file"], queue["spool_pages"]) == ("c2", "1-2-3", 1)
 
@@ -155,3 +160,36 @@ def test_a_harvest_that_holds_the_store_says_itself_how_it_stands(tmp_path: Path
     else:
         assert "A harvest is running: process 4711 on harvest-1, version 0.1.0, for 3 h 12 min." in err
         assert out.splitlines()[1].split()[:6] == ["psapi:pc", "ok", "3", "s", "harvesting", "1"]
+
+
+def test_the_trouble_and_the_warnings_of_the_last_harvest_are_told(
+    handle: Handle, engine: Engine, tmp_path: Path
+) -> None:
+    migrate(engine)
+    now = SystemClock().now()  # the store drops status rows that are older than a quarter
+    events = EventLog()
+    events.add(Event(now - 60, Level.WARNING, "psapi:pc", "HTTP 503", "try 2 in 1 s", since=now - 61))
+    events.add(Event(now - 50, Level.INFO, "psapi:pc", "no news"))
+    builder = SnapshotBuilder(
+        VirtualClock(now - 40),
+        [PC],
+        events,
+        amber_seconds=20,
+        red_seconds=60,
+        spool_budget=1,
+        store=unasked(engine),
+        harvester=this_harvester(),
+    )
+    builder.meters[PC].trouble = Trouble("ClickHouse: disk full", now - 100, 7, now - 30, "Free disk space.")
+    sink = TelemetrySink(engine)
+    sink.flush(builder.build((), ()))
+    sink.close()
+
+    _, out, _ = status(settings_for(engine, tmp_path), now=now)
+
+    row = next(line for line in out.splitlines() if line.startswith("psapi:pc"))
+    assert row.endswith(f"ClickHouse: disk full (since {moment(now - 100, now)}) — Free disk space.")
+    assert f"{moment(now - 60, now)} psapi:pc: HTTP 503 (since" in out
+    assert "no news" not in out
+    answer = json.loads(status(settings_for(engine, tmp_path), as_json=True)[1])
+    assert [event["what"] for event in answer["events"]] == ["HTTP 503"]

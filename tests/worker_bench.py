@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ from harvester.api.restrictions import RestrictionFile
 from harvester.backoff import Backoff
 from harvester.clock import VirtualClock, virtual_time
 from harvester.events import EventLog
+from harvester.feeds.base import Feed
 from harvester.feeds.public_stash import PublicStashFeed
 from harvester.model import Checkpoint, CheckpointStatus, Queue, RequestRecord, SpooledPage
 from harvester.queue_store import Opened
@@ -23,6 +24,7 @@ from harvester.queue_worker import QueueWorker, WorkerPolicy
 from harvester.simulator.answers import Latency
 from harvester.simulator.api import CLIENT_ID, CLIENT_SECRET, SimulatedApi
 from harvester.simulator.edge_guard import EdgeGuard
+from harvester.simulator.endpoints import Endpoint
 from harvester.simulator.faults import Faults
 from harvester.simulator.river import River
 from harvester.simulator.rules import Policy
@@ -159,9 +161,15 @@ class Bench:
         rules: Policy | None = None,
         memory: Path | None = None,
         max_body: int = 64 << 20,
+        queue: Queue = QUEUE,
+        feed: Feed | None = None,
+        endpoints: Sequence[Endpoint] = (),
         **store: object,
     ) -> None:
+        """`queue` and `feed` are those of the public stashes unless given; `endpoints` are more of the API."""
         self.clock = VirtualClock()
+        self.queue = queue
+        self.feed = feed or PublicStashFeed(BASE)
         self.river = river or River(
             7, "pc", self.clock.now(), pages=pages, stashes_per_page=3, items_per_stash=1.0, empty_pages=0.0
         )
@@ -172,11 +180,12 @@ class Bench:
             guard=guard,
             policy=rules,
             latency=latency or Latency(upstream=(0.05, 0.05), thinking=(0.25, 0.25)),
+            endpoints=endpoints,
         )
         self.store = MemoryStore(self.clock, **store)  # type: ignore[arg-type]
         self.records: list[RequestRecord] = []
         self.events = EventLog()
-        self.meter = QueueMeter(QUEUE)
+        self.meter = QueueMeter(queue)
         self.policy = policy or policy_until_caught_up()
         self.spool_bytes = spool_bytes
         self.memory = memory
@@ -214,8 +223,8 @@ class Bench:
             max_body=self.max_body,
         )
         self.worker = QueueWorker(
-            QUEUE,
-            PublicStashFeed(BASE),
+            self.queue,
+            self.feed,
             client,
             self.store,
             self.policy,

@@ -12,7 +12,7 @@ from harvester.api.exchange import Recorder, open_http
 from harvester.api.oauth import TokenSource
 from harvester.api.pacer import PacerSnapshot
 from harvester.api.pacer_book import PacerBook
-from harvester.api.restrictions import RestrictionFile
+from harvester.api.restrictions import ReadOnlyRestrictions, RestrictionFile
 from harvester.api.throttle import Throttle
 from harvester.clock import Clock
 from harvester.events import Event, EventLog, Level
@@ -31,18 +31,21 @@ class ApiAccess:
         clock: Clock,
         record: Recorder,
         events: EventLog,
+        writes: bool = True,
     ) -> None:
-        """`transport` None is the network."""
-        create_directory(settings.cursor_dir)
+        """`transport` None is the network. Without `writes` restrictions are obeyed, and nothing is kept."""
+        if writes:
+            create_directory(settings.cursor_dir)
         self._http = open_http(settings.user_agent, settings.request_timeout, transport)
         self._book = PacerBook(
             clock,
-            RestrictionFile(settings.cursor_dir),
+            RestrictionFile(settings.cursor_dir) if writes else ReadOnlyRestrictions(settings.cursor_dir),
             warn=lambda text: events.add(Event(clock.now(), Level.WARNING, "", text)),
         )
-        tokens = None
+        self.tokens: TokenSource | None = None
+        """None without an OAuth client."""
         if settings.has_oauth_client:
-            tokens = TokenSource(
+            self.tokens = TokenSource(
                 self._http,
                 self._book,
                 clock,
@@ -61,7 +64,7 @@ class ApiAccess:
             record,
             api_base_url=settings.api_base_url,
             request_timeout=settings.request_timeout,
-            tokens=tokens,
+            tokens=self.tokens,
         )
 
     def pacer_snapshots(self) -> tuple[PacerSnapshot, ...]:

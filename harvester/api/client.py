@@ -51,7 +51,15 @@ class ApiClient:
 
     def restricted_for(self, request: ApiRequest) -> float:
         """Seconds until the restriction ends that keeps such a request waiting; 0 without one."""
-        return self._book.pacer(request.queue.key, pacing_endpoint(request.url)).restricted_for()
+        seconds = self._book.pacer(request.queue.key, pacing_endpoint(request.url)).restricted_for()
+        if request.needs_token and self._tokens is not None:
+            seconds = max(seconds, self._tokens.restricted_for())
+        return seconds
+
+    def room_in(self, request: ApiRequest) -> float:
+        """Seconds until the limits leave room for another request, where one waits for that; else 0."""
+        seen = self._book.pacer(request.queue.key, pacing_endpoint(request.url)).snapshot()
+        return (seen.next_slot_seconds or 0.0) if seen.waiting else 0.0
 
     @asynccontextmanager
     async def exchange(

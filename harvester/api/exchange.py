@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from harvester.api.body import ACCEPT_ENCODING, BodyDecoder, BodyFaultError
-from harvester.api.errors import AnswerHead, ApiError, BadBody, NetworkFailure, clean_text, error_for
+from harvester.api.errors import AnswerHead, ApiError, BadBody, EdgeAnswer, NetworkFailure, clean_text, error_for
 from harvester.api.pacer import Slot
 from harvester.api.rate_limit import date_of, parse_limits
 from harvester.clock import Clock
@@ -146,6 +146,7 @@ class Exchange:
         Raises:
             NetworkFailure: it broke off, was shorter than announced, or took too long.
             BadBody: it cannot be decompressed or is too large.
+            ApiError: the status was accepted, but the body is an error of the API or a page of the edge.
         """
         response = self._response
         if response is None or self._recorded:
@@ -165,6 +166,9 @@ class Exchange:
         if announced.isascii() and announced.isdigit() and int(announced) != self._wire_bytes:
             words = f"the body has {self._wire_bytes:,} bytes of {int(announced):,} announced"
             raise await self._fail(NetworkFailure(words, status=self.status))
+        said = self._spoken_error(response, body) if self.status >= 300 else None
+        if said is not None:
+            raise await self._fail(said)
         self._finish(Outcome.OK)
         return body
 
@@ -213,14 +217,21 @@ class Exchange:
         except BaseException:
             self._finish(Outcome.CANCELLED, "cancelled while the body came")
             raise
-        head = AnswerHead(
+        return error_for(self._head_of(response), self._blot_bytes(decoder.so_far()))
+
+    def _spoken_error(self, response: httpx.Response, body: bytes) -> ApiError | None:
+        """What an accepted answer says, where it is no answer but an error all the same."""
+        error = error_for(self._head_of(response), self._blot_bytes(body[:ERROR_BODY_LIMIT]))
+        return error if isinstance(error, EdgeAnswer) or error.api_code is not None else None
+
+    def _head_of(self, response: httpx.Response) -> AnswerHead:
+        return AnswerHead(
             status=self.status,
             content_type=response.headers.get("content-type", ""),
             cf_mitigated=clean_text(response.headers.get("cf-mitigated", ""), 60),
             location_host=clean_text(self._blot(_host(response.headers.get("location", ""))), 100),
             limits=self.limits,
         )
-        return error_for(head, self._blot_bytes(decoder.so_far()))
 
     async def _fail(self, error: ApiError) -> ApiError:
         self._finish(error.outcome, error.message)

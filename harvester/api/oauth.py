@@ -57,6 +57,8 @@ class TokenSource:
         self._scope = scope
         self._grant_type = grant_type
         self._bounds = Bounds(request_timeout, request_timeout, _LARGEST_ANSWER)
+        self.date_skew: float | None = None
+        """Seconds the server's clock was ahead of ours at the newest answer; None where none told the time."""
         self._token: str | None = None
         self._renew_at = math.inf
         self._renewal: asyncio.Task[str] | None = None
@@ -87,6 +89,12 @@ class TokenSource:
             if self._waiting == 0 and renewal is self._renewal and not renewal.done():
                 renewal.cancel()  # nobody is left who wants it
                 self._renewal = None
+
+    def restricted_for(self) -> float:
+        """Seconds for which no token can be had because its endpoint wants no request; 0 with a token in hand."""
+        if self._token is not None and self._clock.monotonic() < self._renew_at:
+            return 0.0
+        return self._book.pacer(QUEUE_KEY, ENDPOINT).restricted_for()
 
     def invalidate(self, token: str) -> None:
         """The API refused `token`: the next call fetches another, unless somebody already did."""
@@ -127,6 +135,7 @@ class TokenSource:
         except ApiError as error:
             raise _unavailable(error) from None
         finally:
+            self.date_skew = exchange.date_skew
             await exchange.close()
         return self._accept(body)
 

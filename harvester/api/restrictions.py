@@ -76,3 +76,10 @@ class RestrictionFile:
             f"{self.path} cannot be used: {reason}. A restriction of the API from before this start is not "
             "known; the limits are learned anew from the first answer."
         )
+
+
+class ReadOnlyRestrictions(RestrictionFile):
+    """A restriction of the API is obeyed, and never written: for whoever only looks."""
+
+    def save(self, limits: SavedLimits) -> None:
+        del limits

@@ -34,7 +34,7 @@ def attached_words(snapshot: Snapshot, remark: str) -> str:
     return f"{words} {remark}".strip()
 
 
-def attached_queue(queue: QueueSnapshot, cursor_file: str) -> dict[str, Any]:
+def attached_queue(queue: QueueSnapshot, cursor_file: str, now: float) -> dict[str, Any]:
     """A queue in the shape that `status` tells."""
     return {
         "queue": queue.queue_key,
@@ -46,7 +46,7 @@ def attached_queue(queue: QueueSnapshot, cursor_file: str) -> dict[str, Any]:
         "spool_pages": queue.spool_pages,
         "spool_bytes": queue.spool_bytes,
         "stalled_since": queue.stalled_since,
-        "last_trouble": queue.trouble.what if queue.trouble else "",
+        "last_trouble": queue.trouble.line(now) if queue.trouble else "",
     }
 
 

@@ -12,16 +12,24 @@ import platformdirs
 
 from harvester.clock import SystemClock
 from harvester.commands.hints import program
+from harvester.feeds.currency_exchange import DAY, start_of_hour
 from harvester.files import create_directory
 from harvester.settings import Settings, demo_settings
 from harvester.simulator.answers import Latency
 from harvester.simulator.api import SimulatedApi
+from harvester.simulator.exchange import CurrencyExchange, Good
+from harvester.simulator.exchange_endpoint import ExchangeEndpoint
 from harvester.simulator.river import River
 from harvester.simulator.transport import SimulatorTransport
+from harvester.store.currency_names import PATHS_BELOW, all_names
 from harvester.store.engine import holder_of
 
 DEMO_PAGES = 25
 """What a demo without a terminal harvests before it ends."""
+EXCHANGE_DAYS = 60
+"""How far back the simulated exchange keeps its hours; the harvest begins a day back."""
+EXCHANGE_MARKETS = 1450
+"""As many as an hour of PC has."""
 _BASE_URL = "http://127.0.0.1:9"
 """Never connected to: the simulator answers in process."""
 _MARK = "poe-ledger-demo"
@@ -57,6 +65,12 @@ def settings_of_demo(directory: Path) -> Settings:
     return demo_settings(directory, _BASE_URL)
 
 
+def exchange_goods() -> tuple[Good, ...]:
+    """Everything that the table of names knows by a path of the game: what is exchanged for what."""
+    by_path = ((name, key) for key, name in all_names().items() if key.startswith(PATHS_BELOW))
+    return tuple({code: Good(code, name, path) for (code, name), path in by_path}.values())
+
+
 def demo_transport(settings: Settings, seed: int = 1) -> httpx.AsyncBaseTransport:
     """A simulated API for the realms of the settings, as lively as the real one on a quiet day."""
     clock = SystemClock()
@@ -65,6 +79,12 @@ def demo_transport(settings: Settings, seed: int = 1) -> httpx.AsyncBaseTranspor
         for queue in settings.queues
         if queue.feed == "psapi"
     ]
+    oldest = start_of_hour(clock.now()) - EXCHANGE_DAYS * DAY
+    exchanges = [
+        CurrencyExchange(seed, queue.realm, oldest=oldest, markets=EXCHANGE_MARKETS, goods=exchange_goods())
+        for queue in settings.queues
+        if queue.feed == "cxapi"
+    ]
     api = SimulatedApi(
         clock,
         rivers,
@@ -72,5 +92,6 @@ def demo_transport(settings: Settings, seed: int = 1) -> httpx.AsyncBaseTranspor
         client_secret=settings.client_secret(),
         latency=Latency(thinking=(0.15, 0.35)),
         seed=seed,
+        endpoints=[ExchangeEndpoint(exchanges)],
     )
     return SimulatorTransport(api)

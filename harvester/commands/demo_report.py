@@ -20,6 +20,17 @@ WHERE price_kind IN ('price', 'b/o')
 GROUP BY item, league, currency
 ORDER BY listings DESC, item
 LIMIT 5"""
+EXCHANGE_QUERY = """\
+SELECT league, currency_b AS currency, round(price, 2) AS chaos, round(lowest_price, 2) AS lowest,
+       round(highest_price, 2) AS highest, volume_b AS traded
+FROM v_currency_latest
+WHERE code_a = 'chaos' AND price IS NOT NULL
+ORDER BY volume_a DESC
+LIMIT 5"""
+QUESTIONS = (
+    ("What is listed most just now, and for how much:", QUERY),
+    ("What the exchange dealt in most in the last hour, and what one of it cost:", EXCHANGE_QUERY),
+)
 
 
 def report_demo(settings: Settings, *, command: str, leftover: Path | None, out: TextIO, err: TextIO) -> None:
@@ -29,12 +40,13 @@ def report_demo(settings: Settings, *, command: str, leftover: Path | None, out:
     """
     try:
         with engine_of(settings).open(writes=False) as handle:
-            columns, rows = handle.table(QUERY)
+            answers = [(title, query, *handle.table(query)) for title, query in QUESTIONS]
     except StoreError as error:
         say(err, f"The demo's data cannot be read: {error} {error.hint}".strip())
         return
-    if rows:
-        _answer(columns, rows, out, err)
+    for title, query, columns, rows in answers:
+        if rows:
+            _answer(title, query, columns, rows, out, err)
     say(err, "")
     if leftover is None:
         say(err, "Look at the demo's data (it stays until the next demo):")
@@ -47,13 +59,15 @@ def report_demo(settings: Settings, *, command: str, leftover: Path | None, out:
     say(err, f"Then your own market: cp .env.example .env, fill it in, and {program()} --headless harvest")
 
 
-def _answer(columns: Sequence[str], rows: Sequence[Sequence[object]], out: TextIO, err: TextIO) -> None:
+def _answer(
+    title: str, query: str, columns: Sequence[str], rows: Sequence[Sequence[object]], out: TextIO, err: TextIO
+) -> None:
     say(out, "")
-    say(out, "What is listed most just now, and for how much:")
+    say(out, title)
     say(out, "")
     print_table(out, columns, [[str(value) for value in row] for row in rows])
     say(err, "")
     say(err, "That was:")
     say(err, "")
-    for line in QUERY.splitlines():
+    for line in query.splitlines():
         say(err, f"    {line}")

@@ -10,16 +10,13 @@ from typing import TextIO
 
 import httpx
 
-from harvester.api.client import ApiClient
+from harvester.api.access import ApiAccess
 from harvester.api.errors import ApiError
-from harvester.api.exchange import open_http
-from harvester.api.oauth import TokenSource
-from harvester.api.pacer_book import PacerBook
-from harvester.api.restrictions import RestrictionFile, SavedLimits
 from harvester.clock import SystemClock
 from harvester.commands.exit_codes import DONE, FAILED, MISUSED
 from harvester.commands.harvest import NO_CLIENT
 from harvester.commands.output import print_table, say
+from harvester.events import EventLog
 from harvester.feeds.base import EndOfStream, Unreadable
 from harvester.feeds.page_scan import PageScan, scan_page
 from harvester.feeds.registry import make_feed
@@ -36,13 +33,6 @@ class _Answer:
     http_status: int
     response_ms: float
     limits: Limits
-
-
-class _ReadOnlyRestrictions(RestrictionFile):
-    """A restriction of the API is obeyed, and never written."""
-
-    def save(self, limits: SavedLimits) -> None:
-        del limits
 
 
 def run_dry(
@@ -93,33 +83,14 @@ def run_dry(
 
 
 async def _ask(settings: Settings, queue: Queue, cursor: str, transport: httpx.AsyncBaseTransport | None) -> _Answer:
-    clock = SystemClock()
-    book = PacerBook(clock, _ReadOnlyRestrictions(settings.cursor_dir))
-    async with open_http(settings.user_agent, settings.request_timeout, transport) as http:
-        tokens = TokenSource(
-            http,
-            book,
-            clock,
-            lambda _: None,
-            auth_base_url=settings.auth_base_url,
-            client_id=settings.oauth_client_id,
-            client_secret=settings.client_secret,
-            scope=settings.oauth_scope,
-            grant_type=settings.oauth_grant_type,
-            request_timeout=settings.request_timeout,
-        )
-        client = ApiClient(
-            http,
-            book,
-            clock,
-            lambda _: None,
-            api_base_url=settings.api_base_url,
-            request_timeout=settings.request_timeout,
-            tokens=tokens,
-        )
-        async with client.exchange(make_feed(queue.feed, settings).request(queue, cursor)) as exchange:
-            body = await exchange.read()
-            return _Answer(body, exchange.status, exchange.response_ms, exchange.limits)
+    async with (
+        ApiAccess(
+            settings, transport=transport, clock=SystemClock(), record=lambda _: None, events=EventLog(), writes=False
+        ) as access,
+        access.client.exchange(make_feed(queue.feed, settings).request(queue, cursor)) as exchange,
+    ):
+        body = await exchange.read()
+        return _Answer(body, exchange.status, exchange.response_ms, exchange.limits)
 
 
 def _saved_cursor(settings: Settings, queue: Queue) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -14,11 +15,16 @@ from harvester.commands.harvest_display import Display, make_display
 from harvester.commands.hints import HEADLESS
 from harvester.commands.output import print_table, say
 from harvester.commands.signals import leaving_on_signals
+from harvester.commands.since import Plan, SinceRefused, parse_since, plan_since
 from harvester.commands.store_access import engine_of, unusable_spool
 from harvester.events import Event, Level
+from harvester.feeds.public_stash import FEED_NAME as PUBLIC_STASH
 from harvester.feeds.registry import FEEDS
+from harvester.model import Queue
 from harvester.settings import Settings
 from harvester.snapshot import QueueSnapshot, QueueState, Snapshot
+from harvester.store.currency_names import NamesUnreadable, all_names
+from harvester.store.cursor_file import CursorFileDamaged
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError
 from harvester.store.lease import LeaseTaken
@@ -33,7 +39,12 @@ JUDGED_AFTER_PAGES = 3
 LEAGUES_ARE_EXACT = "League names are exact, with capitals: market_harvester --dry-run lists those of a page."
 NO_CLIENT = (
     "The public stash feed needs an OAuth client of your own: put POE_OAUTH_CLIENT_ID, POE_OAUTH_CLIENT_SECRET and "
-    "POE_CONTACT into .env (see .env.example). Without one, try the demo: poe-ledger --demo"
+    "POE_CONTACT into .env (see .env.example). Without one, harvest the currency exchange (POE_FEEDS=cxapi), or try "
+    "the demo: poe-ledger --demo"
+)
+LEFT_OUT = (
+    "The public stash feed is left out: it needs an OAuth client of your own, POE_OAUTH_CLIENT_ID, "
+    "POE_OAUTH_CLIENT_SECRET and POE_CONTACT in .env (see .env.example). The currency exchange needs none."
 )
 
 
@@ -43,6 +54,8 @@ class HarvestOptions:
 
     goal: Goal = field(default_factory=Goal)
     json: bool = False
+    since: str = ""
+    """From when on the hours of the currency exchange are wanted, as the operator wrote it; empty for the default."""
     leave_newest_migration: bool = False
     transport: Callable[[], httpx.AsyncBaseTransport] | None = None
     """Makes what requests travel on; None is the network."""
@@ -55,22 +68,32 @@ def run_harvest(settings: Settings, options: HarvestOptions, *, out: TextIO, err
 
     What was harvested goes to `out` (with `json` as one object), progress and events to `err`.
     """
-    queues = [queue for queue in settings.queues if queue.feed in FEEDS]
-    if not settings.has_oauth_client:
-        say(err, NO_CLIENT)
-        return MISUSED
+    queues = _queues(settings, err)
     if not queues:
-        say(err, f"Nothing to harvest: POE_FEEDS and POE_REALMS leave no queue. Feeds: {', '.join(FEEDS)}.")
         return MISUSED
     engine = engine_of(settings)
-    blocked = _prepare(engine, options, err)
-    if blocked is not None:
-        return blocked
+    try:
+        all_names(settings.currency_names)
+        since = parse_since(options.since, time.time()) if options.since else None
+        blocked = _prepare(engine, options, err)
+        if blocked is not None:
+            return blocked
+        plan = Plan() if since is None else plan_since(since, settings, engine, queues)
+    except (NamesUnreadable, SinceRefused, CursorFileDamaged) as error:
+        say(err, str(error))
+        return MISUSED
+    except StoreError as error:
+        say(err, f"{error} {error.hint}".strip())
+        return FAILED
+    for remark in plan.remarks:
+        say(err, remark)
+    queues += plan.more_queues
     supervisor = Supervisor(
         settings,
         engine,
         queues,
         goal=options.goal,
+        fills=plan.fills,
         transport=options.transport,
         demo=options.transport is not None,
     )
@@ -99,6 +122,17 @@ def run_harvest(settings: Settings, options: HarvestOptions, *, out: TextIO, err
     if any(queue.misconfigured for queue in stopped):
         return MISUSED  # a service manager must not start this again: failures count toward a ban
     return FAILED if stopped else DONE
+
+
+def _queues(settings: Settings, err: TextIO) -> list[Queue]:
+    """What can be harvested, the reason said where that is less than the settings name."""
+    named = [queue for queue in settings.queues if queue.feed in FEEDS]
+    queues = [queue for queue in named if settings.has_oauth_client or queue.feed != PUBLIC_STASH]
+    if not named:
+        say(err, f"Nothing to harvest: POE_FEEDS and POE_REALMS leave no queue. Feeds: {', '.join(FEEDS)}.")
+    elif len(queues) < len(named):
+        say(err, LEFT_OUT if queues else NO_CLIENT)
+    return queues
 
 
 def _watch(supervisor: Supervisor, display: Display, leagues: Sequence[str]) -> Exception | None:

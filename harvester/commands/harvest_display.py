@@ -10,9 +10,11 @@ from typing import Protocol, Self, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from harvester.commands.fill_progress import FillProgress
 from harvester.commands.output import printable, say
 from harvester.events import Event, EventLog, Level
 from harvester.lag import LagLevel
@@ -49,15 +51,20 @@ class _LineDisplay:
         self._err = err
         self._snapshot = snapshot
         self._next_line = time.monotonic() + LINE_EVERY_SECONDS
+        self._fills = FillProgress()
         events.listen(lambda event: say(err, event_line(event)))
 
     def tick(self) -> None:
+        snapshot = self._snapshot()
         if time.monotonic() < self._next_line:
+            for queue in snapshot.queues:
+                self._fills.of(queue, snapshot.taken_at)  # a fill begins when it begins, not at the next line
             return
         self._next_line += LINE_EVERY_SECONDS
-        snapshot = self._snapshot()
         for queue in snapshot.queues:
             say(self._err, f"{_time(snapshot.taken_at)} {queue_line(queue, snapshot)}")
+            if filled := self._fills.of(queue, snapshot.taken_at):
+                say(self._err, f"{_time(snapshot.taken_at)} {queue.queue_key}: {filled.words()}")
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +82,7 @@ class _LiveDisplay:
         self._snapshot = snapshot
         self._goal = goal
         self._console = Console(file=err, markup=False, highlight=False, emoji=False)
+        self._fills = FillProgress()
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)
         events.listen(self._event)
 
@@ -98,7 +106,18 @@ class _LiveDisplay:
             f"{requests.per_second:.2f} requests/s   429: {requests.rate_limited}   "
             f"other errors: {requests.refused + requests.server_errors + requests.network_errors}   Ctrl-C stops"
         )
-        self._live.update(Group(table, Text(figures, style="dim")))
+        troubles = [
+            Text(printable(f"{queue.queue_key}: {queue.trouble.line(snapshot.taken_at)}"), style="yellow")
+            for queue in snapshot.queues
+            if queue.trouble
+        ]
+        bars = Table(box=None, pad_edge=False, show_header=False)
+        for queue in snapshot.queues:
+            if filled := self._fills.of(queue, snapshot.taken_at):
+                bar = ProgressBar(total=filled.total, completed=filled.done, width=24)
+                bars.add_row(queue.queue_key, bar, filled.words())
+        parts = [table, bars] if bars.row_count else [table]
+        self._live.update(Group(*parts, *troubles, Text(figures, style="dim")))
 
     def _event(self, event: Event) -> None:
         style = {Level.WARNING: "yellow", Level.ERROR: "bold red"}.get(event.level, "")
@@ -123,7 +142,7 @@ def event_line(event: Event) -> str:
 def queue_line(queue: QueueSnapshot, snapshot: Snapshot) -> str:
     """One queue in one line of words and figures."""
     requests = snapshot.requests
-    trouble = f"  {queue.trouble.what}" if queue.trouble else ""
+    trouble = f"  {queue.trouble.line(snapshot.taken_at)}" if queue.trouble else ""
     return (
         f"{queue.queue_key} {_SIGN[queue.level]}{queue.state}  lag {_lag(queue)}  pages {queue.pages:,}  "
         f"stashes {queue.stashes:,}  items {queue.items:,}  spool {queue.spool_pages}  "

@@ -14,6 +14,7 @@ from harvester.commands.dry_run import run_dry
 from harvester.commands.exit_codes import FAILED, INTERRUPTED, MISUSED
 from harvester.commands.harvest import HarvestOptions, run_harvest
 from harvester.commands.output import say, say_warnings
+from harvester.feeds.currency_exchange import FEED_NAME as CURRENCY_EXCHANGE
 from harvester.feeds.public_stash import FEED_NAME
 from harvester.settings import FEED_REALMS, SettingsError, load_settings
 from harvester.supervisor import Goal
@@ -51,10 +52,16 @@ def run(
 
     `transport` makes what requests travel on; the default is the network.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.since and options.dry_run:
+        parser.error("--since fills history: it does not go with --dry-run")
     try:
         settings = load_settings().with_overrides(
-            feeds=[FEED_NAME], realms=[options.realm], leagues=[options.league], poll_interval=options.poll_interval
+            feeds=[CURRENCY_EXCHANGE if options.since else FEED_NAME],
+            realms=[options.realm],
+            leagues=[options.league],
+            poll_interval=options.poll_interval,
         )
     except SettingsError as error:
         say(err, str(error))
@@ -63,7 +70,8 @@ def run(
     try:
         if options.dry_run:
             return run_dry(settings, settings.queues[0], out=out, err=err, transport=transport)
-        harvest = HarvestOptions(goal=Goal(until_caught_up=options.once), transport=transport)
+        goal = Goal(until_caught_up=options.once)
+        harvest = HarvestOptions(goal=goal, since=options.since, transport=transport)
         return run_harvest(settings, harvest, out=out, err=err)
     except BrokenPipeError:
         return FAILED
@@ -93,14 +101,26 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    realms = FEED_REALMS[FEED_NAME]
+    realms = FEED_REALMS[CURRENCY_EXCHANGE]
     parser.add_argument("--league", metavar="NAME", required=True, type=_league, help="the league to keep")
-    parser.add_argument("--realm", metavar="NAME", required=True, choices=realms, help=f"one of {', '.join(realms)}")
+    parser.add_argument(
+        "--realm",
+        metavar="NAME",
+        required=True,
+        choices=realms,
+        help=f"one of {', '.join(realms)}; poe2 with --since only",
+    )
     parser.add_argument(
         "--once", action="store_true", help="stop at the end of the stream, when everything is committed"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="ask for one page, print what it holds, and write nothing"
+    )
+    parser.add_argument(
+        "--since",
+        metavar="DATE",
+        default="",
+        help="instead of the stashes, harvest the currency exchange from this day on, 2026-11-01; UTC",
     )
     parser.add_argument(
         "--poll-interval",

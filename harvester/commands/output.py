@@ -63,3 +63,12 @@ def say_warnings(err: TextIO, warnings: Sequence[str]) -> None:
 def say(stream: TextIO, text: str) -> None:
     """Lines of plain text."""
     print(printable(text, keep_lines=True), file=stream, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """A time span for people: `2 h 5 min`, `3 min 20 s`, `7 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from harvester.commands.migrate import FAILED, MISUSED, MigrateAction, run_migrate
 from harvester.commands.output import say, say_warnings
-from harvester.store.engine import Engine
+from harvester.commands.store_access import engine_of
 from harvester.version import __version__
 
 _EPILOG = """\
@@ -48,12 +48,7 @@ def run(arguments: Sequence[str], out: TextIO, err: TextIO) -> int:
         say(err, str(error))
         return MISUSED
     say_warnings(err, settings.warnings)
-    engine = Engine(
-        settings.clickhouse_url,
-        settings.clickhouse_database,
-        user=settings.clickhouse_user,
-        password=settings.clickhouse_password.get_secret_value(),
-    )
+    engine = engine_of(settings)
     try:
         return run_migrate(
             engine,

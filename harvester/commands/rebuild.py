@@ -12,15 +12,18 @@ from typing import Self, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from harvester.commands.exit_codes import DONE, FAILED, INTERRUPTED, MISUSED, SCHEMA_NOT_READY
+from harvester.commands.exit_codes import DONE, FAILED, INTERRUPTED, SCHEMA_NOT_READY
 from harvester.commands.hints import HEADLESS, nothing_yet
-from harvester.commands.output import print_table, say
+from harvester.commands.output import duration, print_table, say
 from harvester.commands.signals import leaving_on_signals
 from harvester.commands.store_access import engine_of, say_store_error, unusable_spool
+from harvester.feeds.currency_exchange import FEED_NAME as CURRENCY_EXCHANGE
+from harvester.feeds.currency_exchange import HISTORY_FEED
 from harvester.feeds.public_stash import FEED_NAME
 from harvester.model import Queue
 from harvester.settings import FEED_REALMS, Settings
 from harvester.store import migrations
+from harvester.store.currency_rebuild import CurrencyRebuild, CurrencyRebuildResult
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError
 from harvester.store.lease import Lease, LeaseTaken
@@ -38,10 +41,7 @@ def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO, com
 
     What was derived goes to `out` (with `json` as one object), progress to `err`.
     """
-    realms = [realm for realm in settings.realms if realm in FEED_REALMS[FEED_NAME]]
-    if not realms:
-        say(err, f"POE_REALMS names no realm of the public stash stream: {', '.join(FEED_REALMS[FEED_NAME])}.")
-        return MISUSED
+    realms = list(settings.realms)
     engine = engine_of(settings)
     try:
         blocked = _not_ready(engine, err, command)
@@ -61,24 +61,30 @@ def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO, com
 
 
 def _rebuild(engine: Engine, settings: Settings, realms: list[str], *, json: bool, out: TextIO, err: TextIO) -> int:
-    rebuild = SilverRebuild(engine, realms)
-    with leaving_on_signals(lambda: say(err, "Stopping behind the page in hand …")) as leave, _Display(err) as display:
-        result = rebuild.run(
-            display.show,
-            lambda: leave.asked,
-            raw_days=settings.raw_retention_days,
-            silver_days=settings.silver_retention_days,
-        )
+    rebuild = SilverRebuild(engine, [realm for realm in realms if realm in FEED_REALMS[FEED_NAME]])
+    exchange = CurrencyRebuildResult(RebuildEnd.NOTHING_TO_DO, 0, 0, 0)
+    with leaving_on_signals(lambda: say(err, "Stopping behind the page in hand …")) as leave:
+        with _Display(err) as display:
+            result = rebuild.run(
+                display.show,
+                lambda: leave.asked,
+                raw_days=settings.raw_retention_days,
+                silver_days=settings.silver_retention_days,
+            )
+        if result.end is not RebuildEnd.STOPPED:
+            with _Display(err) as display:
+                exchange = CurrencyRebuild(engine, realms).run(display.show, lambda: leave.asked)
         if result.end is RebuildEnd.STOPPED and leave.exit_code == INTERRUPTED:
             rebuild.discard()
-    if result.end is RebuildEnd.STOPPED:
+    if RebuildEnd.STOPPED in (result.end, exchange.end):
+        whose = "silver" if result.end is RebuildEnd.STOPPED else "silver of the currency exchange"
         if leave.exit_code == INTERRUPTED:
-            say(err, "Interrupted: silver is as it was.")
+            say(err, f"Interrupted: {whose} is as it was.")
             return INTERRUPTED
-        say(err, "Stopped: silver is as it was. The same command goes on where this one was.")
+        say(err, f"Stopped: {whose} is as it was. The same command goes on where this one was.")
         return FAILED
-    _report(result, json=json, out=out)
-    if result.end is RebuildEnd.NOTHING_TO_DO:
+    _report(result, exchange, json=json, out=out)
+    if result.end is exchange.end is RebuildEnd.NOTHING_TO_DO:
         say(
             err,
             f"Nothing to rebuild: bronze does not hold the newest pages of {', '.join(realms)}. Silver is as it was.",
@@ -118,15 +124,15 @@ def _not_ready(engine: Engine, err: TextIO, command: str) -> int | None:
 @contextlib.contextmanager
 def _leases(settings: Settings) -> Iterator[None]:
     """Hold the queues of every realm: the swap replaces the tables of all of them."""
+    feeds = {**FEED_REALMS, HISTORY_FEED: FEED_REALMS[CURRENCY_EXCHANGE]}
     with contextlib.ExitStack() as stack:
-        for realm in FEED_REALMS[FEED_NAME]:
-            queue = Queue(FEED_NAME, realm)
+        for queue in (Queue(feed, realm) for feed, realms in feeds.items() for realm in realms):
             lease = Lease(Spool(settings.spool_dir, queue).directory, queue.key)
             stack.callback(lease.release)
         yield
 
 
-def _report(result: RebuildResult, *, json: bool, out: TextIO) -> None:
+def _report(result: RebuildResult, exchange: CurrencyRebuildResult, *, json: bool, out: TextIO) -> None:
     if json:
         realms = [
             {
@@ -138,7 +144,18 @@ def _report(result: RebuildResult, *, json: bool, out: TextIO) -> None:
             }
             for cover in result.covers
         ]
-        say(out, json_format.dumps({"end": result.end.value, "realms": realms, "set_aside": result.set_aside}))
+        answer = {
+            "end": result.end.value,
+            "realms": realms,
+            "set_aside": result.set_aside,
+            "exchange": {
+                "end": exchange.end.value,
+                "hours": exchange.hours,
+                "markets": exchange.markets,
+                "set_aside": exchange.set_aside,
+            },
+        }
+        say(out, json_format.dumps(answer))
         return
     rows = [
         [
@@ -152,6 +169,8 @@ def _report(result: RebuildResult, *, json: bool, out: TextIO) -> None:
     ]
     if rows:
         print_table(out, ["realm", "pages", "from page", "to page", "records"], rows)
+    if exchange.end is RebuildEnd.DONE:
+        say(out, f"currency exchange: {exchange.hours:,} hours, {exchange.markets:,} markets")
 
 
 class _Display:
@@ -194,7 +213,7 @@ class _Display:
             self._next_line = time.monotonic() + LINE_EVERY_SECONDS
             left = (progress.pages_total - progress.pages_done) / rate
             done = f"{progress.pages_done:,} of {progress.pages_total:,} pages"
-            say(self._err, f"{progress.realm}: {done}, {rate:.1f} pages/s, {_duration(left)} left")
+            say(self._err, f"{progress.realm}: {done}, {rate:.1f} pages/s, {duration(left)} left")
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -206,11 +225,3 @@ class _Display:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json as json_format
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TextIO
+
+from msgspec import to_builtins
 
 from harvester.clock import Clock, SystemClock
 from harvester.commands.attached_status import (
@@ -16,21 +18,23 @@ from harvester.commands.attached_status import (
 )
 from harvester.commands.exit_codes import DONE, FAILED, SCHEMA_NOT_READY
 from harvester.commands.hints import HEADLESS, nothing_yet
-from harvester.commands.output import print_table, say
+from harvester.commands.output import print_table, printable, say
 from harvester.commands.store_access import engine_of
+from harvester.events import Event, moment
+from harvester.feeds.registry import make_feed
 from harvester.lag import lag_level
 from harvester.model import Queue
 from harvester.settings import Settings
-from harvester.snapshot import Snapshot
+from harvester.snapshot import Snapshot, Trouble
 from harvester.store import migrations
 from harvester.store.cursor_file import CursorFile, CursorFileDamaged
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.migration_status import is_unborn
 from harvester.store.migrations import MigrationError, MigrationStatus
-from harvester.store.read import StoreFigures, read_figures
+from harvester.store.read import StoreFigures, loud, read_figures
 from harvester.store.schema_files import SchemaFilesMissingError, migrations_directory
-from harvester.store.spool import Spool
+from harvester.store.spool import Spool, spool_folder
 
 # A word or sign always stands beside the colour.
 _LEVEL_STYLES = {"ok": "green", "amber": "yellow", "red": "bold red"}
@@ -96,7 +100,7 @@ def _files(settings: Settings, queue: Queue) -> _Files:
     cursor = saved_at = trouble = ""
     pages = size = 0
     try:
-        if (settings.spool_dir / queue.key.replace(":", "_")).is_dir():
+        if spool_folder(settings.spool_dir, queue).is_dir():
             spool = Spool(settings.spool_dir, queue)
             pages, size = len(spool.sequences), spool.total_bytes
         if settings.cursor_dir.is_dir():
@@ -122,9 +126,13 @@ class _Telling:
     command: str
 
     def whole(self, schema: MigrationStatus, figures: StoreFigures) -> int:
-        queues = [self._with_files(row) for row in figures.health]
+        queues = [self._with_files(row, figures.troubles.get(row["queue_key"])) for row in figures.health]
         told = {queue["queue"] for queue in queues}
-        queues += [self._from_files(files) for files in self.files if files.known and files.queue_key not in told]
+        queues += [
+            self._from_files(files, figures.troubles.get(files.queue_key))
+            for files in self.files
+            if files.queue_key not in told and (files.known or files.queue_key in figures.troubles)
+        ]
         if self.json:
             store = {**self._store(), "engine": figures.engine_version, "bytes": figures.bytes_on_disk}
             state = {"pending": schema.pending, "drifted": schema.drifted}
@@ -136,6 +144,7 @@ class _Telling:
                     "queues": queues,
                     "layers": figures.layers,
                     "harvest": None,
+                    "events": [to_builtins(event) for event in figures.events],
                 }
             )
             return DONE
@@ -143,6 +152,7 @@ class _Telling:
         say(self.out, f"Store   {self.engine.url}, database {self.engine.database}: {size}")
         say(self.out, f"Schema  {_schema(schema, self.command)}")
         self._table(queues)
+        self._warnings(figures.events)
         say(self.out, "")
         print_table(self.out, ["layer", "rows"], [[name, f"{count:,}"] for name, count in figures.layers.items()])
         return DONE
@@ -150,7 +160,7 @@ class _Telling:
     def attached(self, snapshot: Snapshot, remark: str) -> int:
         words, store, schema = attached_words(snapshot, remark), snapshot.store, snapshot.schema
         cursor_files = {files.queue_key: files.cursor for files in self.files}
-        queues = [attached_queue(queue, cursor_files.get(queue.queue_key, "")) for queue in snapshot.queues]
+        queues = [attached_queue(queue, cursor_files.get(queue.queue_key, ""), self.now) for queue in snapshot.queues]
         if self.json:
             self._print(
                 {
@@ -160,25 +170,26 @@ class _Telling:
                     "queues": queues,
                     "layers": {},
                     "harvest": attached_harvest(snapshot),
+                    "events": [to_builtins(event) for event in loud(snapshot.events)],
                 }
             )
             return DONE
         say(self.err, words)
         self._table(queues)
+        self._warnings(loud(snapshot.events))
         return DONE
 
     def without_store(self, words: str, code: int) -> int:
         queues = [self._from_files(files) for files in self.files if files.known]
         if self.json:
-            self._print(
-                {"store": self._store(), "schema": None, "said": words, "queues": queues, "layers": {}, "harvest": None}
-            )
+            nothing: dict[str, Any] = {"layers": {}, "harvest": None, "events": []}
+            self._print({"store": self._store(), "schema": None, "said": words, "queues": queues, **nothing})
             return code
         say(self.err, words)
         self._table(queues)
         return code
 
-    def _with_files(self, health: dict[str, Any]) -> dict[str, Any]:
+    def _with_files(self, health: dict[str, Any], trouble: Trouble | None) -> dict[str, Any]:
         files = next((files for files in self.files if files.queue_key == health["queue_key"]), None)
         return {
             "queue": health["queue_key"],
@@ -190,14 +201,18 @@ class _Telling:
             "spool_pages": files.spool_pages if files else 0,
             "spool_bytes": files.spool_bytes if files else 0,
             "stalled_since": health["stalled_since"],
-            "last_trouble": (files.trouble if files else "") or health["last_error"],
+            "last_trouble": (files.trouble if files else "")
+            or (health["last_error"] and self._line(trouble))
+            or health["last_error"],
         }
 
-    def _from_files(self, files: _Files) -> dict[str, Any]:
-        """The same where the store cannot be asked: the lag is that of the last committed page."""
+    def _from_files(self, files: _Files, trouble: Trouble | None = None) -> dict[str, Any]:
+        """The same where the store cannot be asked: the lag counts from the last page, or the next planned one."""
         lag = None
         if files.saved_at:
-            lag = max(0.0, self.now - datetime.fromisoformat(files.saved_at).timestamp())
+            planned = make_feed(files.queue_key.partition(":")[0], self.settings).there_at(files.cursor)
+            since = max(datetime.fromisoformat(files.saved_at).timestamp(), planned or 0.0)
+            lag = max(0.0, self.now - since)
         level = lag_level(lag, self.settings.lag_amber_seconds, self.settings.lag_red_seconds)
         return {
             "queue": files.queue_key,
@@ -209,8 +224,18 @@ class _Telling:
             "spool_pages": files.spool_pages,
             "spool_bytes": files.spool_bytes,
             "stalled_since": None,
-            "last_trouble": files.trouble,
+            "last_trouble": files.trouble or self._line(trouble),
         }
+
+    def _line(self, trouble: Trouble | None) -> str:
+        """A trouble without its countdown, which only the living know."""
+        return replace(trouble, next_try_at=None).line(self.now) if trouble else ""
+
+    def _warnings(self, events: tuple[Event, ...]) -> None:
+        if events:
+            say(self.out, "\nThe last warnings of the harvest:")
+            for event in events:
+                say(self.out, f"{moment(event.at, self.now)} {printable(event.line())}")
 
     def _table(self, queues: list[dict[str, Any]]) -> None:
         if not queues:

@@ -8,6 +8,7 @@ from harvester.commands.output import say
 from harvester.settings import Settings
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError
+from harvester.store.server_connection import ServerOptions
 
 
 def engine_of(settings: Settings) -> Engine:
@@ -16,7 +17,12 @@ def engine_of(settings: Settings) -> Engine:
         settings.clickhouse_url,
         settings.clickhouse_database,
         user=settings.clickhouse_user,
-        password=settings.clickhouse_password.get_secret_value(),
+        password=settings.store_password(),
+        options=ServerOptions(
+            timeout=settings.clickhouse_timeout,
+            verify=settings.clickhouse_verify == "yes",
+            ca_cert=settings.clickhouse_ca_cert,
+        ),
     )
 
 

@@ -24,6 +24,9 @@ class PageFound:
 class EndOfStream:
     """Nothing new behind this cursor yet: ask it again later."""
 
+    final: str = ""
+    """Why nothing will ever come behind it, in words; empty where something may."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
@@ -42,6 +45,12 @@ class Feed(Protocol):
 
     name: str
     needs_token: bool
+    accept_statuses: frozenset[int]
+    """Statuses from 300 on that the feed reads like a success; an error of the API or the edge still is one."""
+    tries_of_rubbish: int
+    """Times that the same bytes must come before they are set aside as no page."""
+    refusal_hint: str
+    """What the operator should look at where the API refuses the same request again and again."""
 
     def request(self, queue: Queue, cursor: str) -> ApiRequest:
         """What to ask for `cursor`; an empty cursor asks for the start of the stream."""
@@ -49,5 +58,29 @@ class Feed(Protocol):
     def early_next_cursor(self, headers: Mapping[str, str]) -> str | None:
         """The next cursor as the headers name it, before the body has arrived; None where they do not."""
 
-    def read(self, cursor: str, body: bytes) -> Reading:
+    def shown(self, cursor: str) -> str:
+        """A cursor as people read it; an empty one is the start of the stream."""
+
+    def first_cursor(self, now: float) -> str:
+        """The cursor of a queue that has none yet."""
+
+    def cursor_problem(self, cursor: str, now: float) -> str:
+        """Why a cursor cannot be asked with, in words; empty where it can."""
+
+    def there_at(self, cursor: str) -> float | None:
+        """Epoch seconds from which the cursor's page can be there; None where only asking tells."""
+
+    def is_done(self, cursor: str) -> bool:
+        """Whether a feed that has an end has reached it with this cursor."""
+
+    def beyond(self, cursor: str, now: float) -> str:
+        """The cursor behind this one, where its page must be there too by now; empty where that cannot be said.
+
+        If that page is there and this one is not, this one will never be.
+        """
+
+    def behind_hours(self, cursor: str, now: float) -> int | None:
+        """Whole hours that are published and not yet fetched; None where the head of the stream is unknown."""
+
+    def read(self, cursor: str, body: bytes, http_status: int = 200) -> Reading:
         """What the whole body says."""

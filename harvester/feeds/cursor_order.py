@@ -28,3 +28,15 @@ def goes_back(before: str, after: str) -> bool:
     """Whether the next cursor lies before the one that was asked with: following it would run in circles."""
     moved = step(before, after)
     return moved is not None and moved < 0
+
+
+def is_cursor(text: str) -> bool:
+    """Whether a text looks as every cursor seen so far."""
+    return _COUNTERS.fullmatch(text) is not None
+
+
+def is_behind_or_same(first: str, second: str) -> bool:
+    """Whether no counter of `first` is above that of `second`; False where the two cannot be compared."""
+    if step(first, second) is None:
+        return False
+    return all(int(one) <= int(other) for one, other in zip(first.split("-"), second.split("-"), strict=True))

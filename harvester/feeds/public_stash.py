@@ -21,6 +21,9 @@ class PublicStashFeed:
 
     name = FEED_NAME
     needs_token = True
+    accept_statuses: frozenset[int] = frozenset()
+    tries_of_rubbish = 2
+    refusal_hint = "Check the cursor and POE_STASH_API_PATH; more of this would get us banned."
 
     def __init__(self, api_base_url: str, path: str = "public-stash-tabs") -> None:
         self._url = f"{api_base_url.rstrip('/')}/{path.strip('/')}"
@@ -35,7 +38,35 @@ class PublicStashFeed:
         value = headers.get("X-Next-Change-Id") or headers.get("x-next-change-id") or ""
         return value if is_cursor(value) else None
 
-    def read(self, cursor: str, body: bytes) -> Reading:
+    def shown(self, cursor: str) -> str:
+        """As it is."""
+        return cursor or "the start of the stream"
+
+    def first_cursor(self, now: float) -> str:  # noqa: ARG002
+        """None: the start of the stream, the oldest page that the API keeps."""
+        return ""
+
+    def cursor_problem(self, cursor: str, now: float) -> str:  # noqa: ARG002
+        """Cursors are opaque."""
+        return ""
+
+    def there_at(self, cursor: str) -> float | None:  # noqa: ARG002
+        """Only asking tells."""
+        return None
+
+    def is_done(self, cursor: str) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+    def beyond(self, cursor: str, now: float) -> str:  # noqa: ARG002
+        """Nothing can be said."""
+        return ""
+
+    def behind_hours(self, cursor: str, now: float) -> int | None:  # noqa: ARG002
+        """Unknown: the head of the stream is told by an undocumented endpoint only."""
+        return None
+
+    def read(self, cursor: str, body: bytes, http_status: int = 200) -> Reading:  # noqa: ARG002
         """The end of the stream is the same id back, with or without stashes: what it holds is asked for again."""
         try:
             scan = scan_page(body)

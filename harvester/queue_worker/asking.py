@@ -17,7 +17,8 @@ from harvester.fetch_chain import Answer, FetchChain
 from harvester.model import Queue
 from harvester.queue_store import QueueStore
 from harvester.queue_worker.policy import QueueStopped, WorkerPolicy
-from harvester.queue_worker.telling import Teller
+from harvester.queue_worker.telling import Side, Teller
+from harvester.snapshot import QueueState, Trouble
 from harvester.store.errors import StoreError
 from harvester.store.spool import DamagedPage
 
@@ -31,6 +32,10 @@ RUBBISH_BEFORE_GOING_ON = 10
 REFUSAL_BACKOFF = 30.0
 """Seconds at least after a 4xx that is worth another try: each of them counts toward a ban."""
 EDGE_BACKOFF_MAXIMUM = 1800.0
+SLOW_ANSWER_SECONDS = 15.0
+"""Seconds without an answer that are worth an event."""
+LOOK_AGAIN_SECONDS = 5.0
+RESTRICTED_TODO = "Nothing; if it comes often, look whether somebody else uses this address or client."
 
 
 class Asker:
@@ -54,6 +59,7 @@ class Asker:
         self._clock = clock
         self._teller = teller
         self._restriction_told = float("-inf")
+        self._restricted_since: float | None = None
         self._turned_back = False
 
     async def next_reading(
@@ -75,14 +81,20 @@ class Asker:
                 self._tell_restriction(cursor, f"rate limited: {error}")
                 continue
             except ApiError as error:
+                self._restriction_over()
                 tries += 1
                 refusals = self._count_refusal(error, refusals)
                 await self._pause(cursor, error, tries, since)
                 continue
+            self._restriction_over()
             reading = await self._read(answer)
             checksum = hashlib.sha256(answer.body).hexdigest()
             same = same + 1 if checksum == rejected else 1
             if isinstance(reading, PageFound) and (disbelief := await self._disbelief(reading, same)):
+                if rejected and same == 1:
+                    self._teller.say(
+                        Level.WARNING, f"the answer for {self._feed.shown(cursor)} changed between two tries"
+                    )
                 rejected = checksum
                 tries += 1
                 doubt = reading.doubt or f"the stream comes to {reading.next_cursor} again"
@@ -97,7 +109,7 @@ class Asker:
                 return answer, reading
             following = reading.next_cursor or answer.early_next_cursor
             rubbish += 1
-            hopeless = checksum == rejected or rubbish >= RUBBISH_BEFORE_GOING_ON
+            hopeless = same >= self._feed.tries_of_rubbish or rubbish >= RUBBISH_BEFORE_GOING_ON
             if hopeless and following is not None and following != cursor:
                 self._teller.over()
                 return answer, Unreadable(reading.reason, following)
@@ -131,33 +143,64 @@ class Asker:
             return True  # asked again with the page, when the store can tell
 
     async def _answer(self, cursor: str, ahead: int) -> Answer:
-        """The answer for a cursor; a restriction that keeps it waiting meanwhile is told."""
-        watch = asyncio.create_task(self._watch_restriction(cursor))
+        """The answer for a cursor; what keeps it waiting meanwhile is told."""
+        watch = asyncio.create_task(self._watch(cursor))
         try:
             return await self._chain.answer(cursor, ahead=ahead)
         finally:
             watch.cancel()
 
-    async def _watch_restriction(self, cursor: str) -> None:
+    async def _watch(self, cursor: str) -> None:
+        since = self._clock.now()
         while True:
-            self._tell_restriction(cursor)
-            await self._clock.sleep(5.0)
+            if self._tell_restriction(cursor):
+                since = self._clock.now()
+            elif (waited := self._clock.now() - since) >= SLOW_ANSWER_SECONDS:
+                self._tell_slow(cursor, since, waited)
+            await self._clock.sleep(LOOK_AGAIN_SECONDS)
 
-    def _tell_restriction(self, cursor: str, refused: str = "") -> None:
-        """A restriction in force is a wait with a cause, whether we were refused just now or it is older than we."""
+    def _tell_restriction(self, cursor: str, refused: str = "") -> bool:
+        """A restriction in force is a wait with a cause, whether we were refused just now or it is older than we.
+
+        True while there is one.
+        """
         seconds = self._chain.restricted_for(cursor)
-        until = self._clock.now() + seconds
+        now = self._clock.now()
+        until = now + seconds
         if not refused and (seconds < 1 or until < self._restriction_told + 1):
-            return
+            return seconds >= 1
         self._restriction_told = until
+        if self._restricted_since is None:
+            self._restricted_since = now
+        what = refused or "a restriction of the API is in force"
         then = f"the same page again in {seconds:.0f} s" if refused else f"asking again in {seconds:.0f} s"
-        self._teller.say(Level.WARNING, refused or "a restriction of the API is in force", then)
+        self._teller.say_repeatedly(
+            "limits", Level.WARNING, what, then, RESTRICTED_TODO, since=self._restricted_since, lasts=seconds
+        )
+        if seconds >= 1:
+            trouble = Trouble(what, self._restricted_since, 0, until, RESTRICTED_TODO)
+            self._teller.hold(Side.LIMITS, QueueState.RESTRICTED, trouble)
+        return True
+
+    def _restriction_over(self) -> None:
+        self._restricted_since = None
+        self._teller.over(Side.LIMITS)
+
+    def _tell_slow(self, cursor: str, since: float, waited: float) -> None:
+        room_in = self._chain.room_in(cursor)
+        if room_in >= 1:
+            what, then = "the limits of the API leave no room just now", f"asking again in {room_in:.0f} s"
+        else:
+            what, then = f"no answer of the API for {waited:.0f} s", "waiting for it; a request that hangs is given up"
+        self._teller.say_repeatedly(
+            "slow answer", Level.INFO, what, then, since=since, lasts=max(room_in, LOOK_AGAIN_SECONDS)
+        )
 
     async def _read(self, answer: Answer) -> Reading:
         reading: list[Reading] = []
 
         def work() -> bytes:
-            reading.append(self._feed.read(answer.cursor, answer.body))
+            reading.append(self._feed.read(answer.cursor, answer.body, answer.http_status))
             return b""
 
         await self._store.beside(work)
@@ -166,7 +209,7 @@ class Asker:
     def _count_refusal(self, error: ApiError, refusals: int) -> int:
         if not isinstance(error, Refused):
             return 0
-        if error.status in (401, 403):
+        if error.status in (401, 403) and self._feed.needs_token:
             raise QueueStopped(
                 f"the API refuses us: {error}",
                 "Check that the OAuth client is active and holds the scope in POE_OAUTH_SCOPE.",
@@ -175,7 +218,7 @@ class Asker:
         if refusals + 1 >= REFUSALS_BEFORE_STOP:
             raise QueueStopped(
                 f"the API refused the same request {REFUSALS_BEFORE_STOP} times: {error}",
-                "Check the cursor and POE_STASH_API_PATH; more of this would get us banned.",
+                self._feed.refusal_hint,
             )
         return refusals + 1
 

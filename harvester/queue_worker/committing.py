@@ -19,6 +19,8 @@ from harvester.telemetry import QueueMeter
 
 GIVE_UP_AFTER_TRIES = 5
 """Tries of one page that the store refuses for a reason which waiting does not mend."""
+SLOW_COMMIT_SECONDS = 30.0
+"""Seconds after which a commit that still runs is worth an event."""
 
 
 class CommitLoop:
@@ -44,7 +46,13 @@ class CommitLoop:
         while True:
             work = asyncio.ensure_future(self._bring(seq, hopeless))
             try:
-                checkpoint, counts = await asyncio.shield(work)
+                async with self._teller.patiently(
+                    "slow store",
+                    SLOW_COMMIT_SECONDS,
+                    f"page {seq} is on its way into the store",
+                    "waiting for ClickHouse; pages collect in the spool",
+                ):
+                    checkpoint, counts = await asyncio.shield(work)
                 break
             except asyncio.CancelledError:
                 await asyncio.wait({work})
@@ -54,6 +62,8 @@ class CommitLoop:
                     f"a spooled page is damaged: {error}", "Remove the file; the stream is asked from there again."
                 ) from error
             except StoreError as error:
+                if error.fault in (StoreFault.LEASED, StoreFault.OVERTAKEN):
+                    raise  # the queue is opened anew: what waits here may be somebody else's by now
                 tries += 1
                 refusals += _is_about_the_page(error)
                 if refusals >= GIVE_UP_AFTER_TRIES and not hopeless:
@@ -88,10 +98,12 @@ class CommitLoop:
             set_aside=counts.set_aside,
         )
         meter.committed(page, whole=not given_up)
-        if meter.state is QueueState.CAUGHT_UP and not meter.caught_up:
-            meter.state = QueueState.HARVESTING
+        if self._teller.state is QueueState.CAUGHT_UP and not meter.caught_up:
+            self._teller.stands(QueueState.HARVESTING)
         if counts.set_aside and not given_up:
             self._teller.say(Level.WARNING, f"{counts.set_aside} records of page {seq} were set aside as dead letters")
+        if counts.remark:
+            self._teller.say(Level.WARNING, counts.remark, "what is stored stays")
         meter.measure_spool(self._store.spool_pages, self._store.spool_bytes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harvester.clock import Clock
 from harvester.events import Level
+from harvester.feeds.base import Feed
 from harvester.queue_store import Opened, QueueStore
 from harvester.queue_worker.policy import QueueStopped
 from harvester.queue_worker.telling import Side, Teller
@@ -11,6 +12,8 @@ from harvester.store.cursor_file import CursorFileDamaged
 from harvester.store.errors import StoreError
 from harvester.store.name_salt import SaltUnusable
 from harvester.store.spool import DamagedPage
+
+SLOW_OPENING_SECONDS = 15.0
 
 
 async def open_store(store: QueueStore, teller: Teller, clock: Clock) -> Opened:
@@ -22,7 +25,8 @@ async def open_store(store: QueueStore, teller: Teller, clock: Clock) -> Opened:
     tries, since = 0, clock.now()
     while True:
         try:
-            opened = await store.open()
+            async with teller.patiently("opening", SLOW_OPENING_SECONDS, "the store is being opened", "waiting for it"):
+                opened = await store.open()
         except (CursorFileDamaged, DamagedPage) as error:
             raise QueueStopped(str(error), "Mend or remove the file, then start again.") from error
         except SaltUnusable as error:
@@ -41,8 +45,12 @@ async def open_store(store: QueueStore, teller: Teller, clock: Clock) -> Opened:
             return opened
 
 
-def tell_standing(opened: Opened, teller: Teller) -> str:
-    """Say what was found, and return the cursor to go on from; empty for the start of the stream."""
+def tell_standing(opened: Opened, feed: Feed, teller: Teller, now: float) -> str:
+    """Say what was found, and return the cursor to go on from; empty for the start of the stream.
+
+    Raises:
+        QueueStopped: the cursor that was saved cannot be asked with.
+    """
     standing, last = opened.standing, opened.last
     for seq in standing.discarded:
         teller.say(
@@ -59,6 +67,8 @@ def tell_standing(opened: Opened, teller: Teller) -> str:
             f"the cursor file says {opened.saved_cursor}, the store {standing.cursor}",
             "the store is believed",
         )
-    cursor = (standing.cursor if standing.cursor is not None else opened.saved_cursor) or ""
-    teller.say(Level.INFO, f"harvesting {f'from {cursor}' if cursor else 'from the start of the stream'}")
+    cursor = (standing.cursor if standing.cursor is not None else opened.saved_cursor) or feed.first_cursor(now)
+    if cursor and (problem := feed.cursor_problem(cursor, now)):
+        raise QueueStopped(f"cannot go on from the saved cursor: {problem}", "Mend or remove the cursor file.")
+    teller.say(Level.INFO, f"harvesting from {feed.shown(cursor)}")
     return cursor

@@ -1,7 +1,15 @@
-"""Waiting out failures, and saying so: each side of a queue has its own trouble, and each wait its event."""
+"""Waiting, and saying so: each side of a queue has its own trouble, and each wait its words.
+
+What is told: an event at the first times and then at growing intervals, and all the while the trouble in the Snapshot,
+with its cause, since when, and when the next try is.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from enum import StrEnum
 from random import Random
 
@@ -9,25 +17,29 @@ from harvester.backoff import Backoff
 from harvester.clock import Clock
 from harvester.events import Event, EventLog, Level
 from harvester.model import Queue
-from harvester.queue_worker.policy import WorkerPolicy
+from harvester.queue_worker.policy import QueueStopped, WorkerPolicy
+from harvester.queue_worker.repeats import Repeats
 from harvester.snapshot import QueueState, Trouble
-from harvester.store.errors import StoreError
+from harvester.store.errors import StoreError, StoreFault
 from harvester.telemetry import QueueMeter
 
 STORE_BACKOFF_MAXIMUM = 60.0
 """Seconds at most between two tries to reach the store."""
+LEASE_LOOK_SECONDS = 5.0
+"""Seconds at most between two looks whether another harvester has ended."""
 
 
 class Side(StrEnum):
-    """Where something can go wrong; each is waited out on its own."""
+    """Where something can keep a queue from moving; each is waited out on its own."""
 
     API = "api"
+    LIMITS = "limits"
     SPOOL = "spool"
     STORE = "store"
 
 
 class Teller:
-    """Speaks for one queue: its events, its state, its trouble."""
+    """Speaks for one queue: its events, its state, its trouble. Nobody else sets `state` and `trouble` of the meter."""
 
     def __init__(
         self, queue: Queue, policy: WorkerPolicy, *, clock: Clock, random: Random, meter: QueueMeter, events: EventLog
@@ -38,11 +50,52 @@ class Teller:
         self._random = random
         self._meter = meter
         self._events = events
-        self._troubles: dict[Side, tuple[Trouble, QueueState]] = {}
+        self._repeats = Repeats(clock)
+        self._troubles: dict[str, tuple[Trouble, QueueState]] = {}
+        self._told: set[Side] = set()
+        self._state = meter.state
 
-    def say(self, level: Level, what: str, then: str = "", todo: str = "") -> None:
+    @property
+    def state(self) -> QueueState:
+        """What the queue does but for its troubles."""
+        return self._state
+
+    def stands(self, state: QueueState) -> None:
+        """What the queue does; a trouble shows before it, but for a pause that somebody asked for."""
+        self._state = state
+        self._show()
+
+    def say(self, level: Level, what: str, then: str = "", todo: str = "", since: float | None = None) -> None:
         """An event of this queue."""
-        self._events.add(Event(self._clock.now(), level, self._queue.key, what, then, todo))
+        self._events.add(Event(self._clock.now(), level, self._queue.key, what, then, todo, since))
+
+    def say_repeatedly(
+        self,
+        key: str,
+        level: Level,
+        what: str,
+        then: str = "",
+        todo: str = "",
+        *,
+        since: float | None = None,
+        lasts: float = 0.0,
+    ) -> bool:
+        """An event that may come again and again: told at first, and then at growing intervals. True where it was.
+
+        `lasts`: seconds of the wait that it announces.
+        """
+        untold = self._repeats.untold_if_worth_saying(key, what, lasts)
+        if untold is None:
+            return False
+        more = f"; {untold} more times since the last line" if untold else ""
+        self.say(level, what, f"{then}{more}", todo, since)
+        return True
+
+    def hold(self, side: str, state: QueueState, trouble: Trouble) -> None:
+        """Show what keeps the queue from moving, until it is `over`."""
+        self._troubles.pop(side, None)
+        self._troubles[side] = trouble, state
+        self._show()
 
     async def retry_pause(
         self,
@@ -62,38 +115,75 @@ class Teller:
         Without a `backoff` it is the operator's. The wait is `at_least` seconds.
         """
         pause = max(at_least, (backoff or self._policy.backoff).seconds(tries, self._random))
-        self.say(
-            Level.WARNING,
-            what,
-            f"try {tries + 1} in {pause:.0f} s" + (f"; {meanwhile}" if meanwhile else ""),
-            todo,
-        )
-        if tries >= self._policy.show_trouble_after or state is QueueState.STORE_LOST:
-            self._troubles[side] = Trouble(what, since, tries, self._clock.now() + pause, todo), state
-            self._meter.trouble, self._meter.state = self._troubles[side]
+        then = f"try {tries + 1} in {pause:.0f} s" + (f"; {meanwhile}" if meanwhile else "")
+        told = self.say_repeatedly(side, Level.WARNING, what, then, todo, since=since, lasts=pause)
+        if told:
+            self._told.add(side)
+        # A wait that no line tells of shows at least here.
+        if tries >= self._policy.show_trouble_after or state is not QueueState.RETRYING or not told:
+            self.hold(side, state, Trouble(what, since, tries, self._clock.now() + pause, todo))
         await self._clock.sleep(pause)
 
     async def store_pause(self, error: StoreError, tries: int, since: float, meanwhile: str) -> None:
         """Wait out a failure of the store."""
-        backoff = Backoff(self._policy.backoff.base, STORE_BACKOFF_MAXIMUM, self._policy.backoff.jitter)
+        leased = error.fault is StoreFault.LEASED
+        longest = LEASE_LOOK_SECONDS if leased else STORE_BACKOFF_MAXIMUM
+        backoff = Backoff(self._policy.backoff.base, longest, self._policy.backoff.jitter)
         await self.retry_pause(
             f"ClickHouse: {error.fault}: {error}",
             tries,
             since,
             backoff=backoff,
             side=Side.STORE,
-            state=QueueState.STORE_LOST,
+            state=QueueState.WAITING if leased else QueueState.STORE_LOST,
             meanwhile=meanwhile,
             todo=error.hint,
         )
 
     def over(self, side: Side = Side.API) -> None:
         """What went wrong on one side is over; what is wrong on another still shows."""
-        over = self._troubles.pop(side, None)
-        if over is not None:
-            self.say(Level.INFO, f"recovered after {_tries(over[0].tries)}: {over[0].what}")
-        self._meter.trouble, self._meter.state = next(iter(self._troubles.values()), (None, QueueState.HARVESTING))
+        over, told = self._troubles.pop(side, None), side in self._told
+        self._told.discard(side)
+        if over is not None and told:
+            trouble = over[0]
+            tries = "1 try" if trouble.tries == 1 else f"{trouble.tries:,} tries"
+            self.say(Level.INFO, f"recovered after {tries}: {trouble.what}", "going on", "", trouble.since)
+        self._show()
 
+    def stopped(self) -> None:
+        """The queue has ended; what was wrong at the end stays to be seen, and is not tried again."""
+        self._show()
+        trouble = self._meter.trouble
+        self._troubles.clear()
+        self.stands(QueueState.STOPPED)
+        self._meter.trouble = replace(trouble, next_try_at=None) if trouble else None
 
-def _tries(number: int) -> str:
-    return "1 try" if number == 1 else f"{number:,} tries"
+    def failed(self, error: BaseException) -> None:
+        """The queue cannot go on; the cause stays in the Snapshot. The event is for whoever ran the queue."""
+        self._troubles.clear()
+        todo = error.todo if isinstance(error, QueueStopped) else ""
+        self.hold(Side.API, QueueState.FAILED, Trouble(str(error), self._clock.now(), 0, None, todo))
+
+    @asynccontextmanager
+    async def patiently(self, key: str, after: float, what: str, then: str, todo: str = "") -> AsyncIterator[None]:
+        """While the block lasts longer than `after` seconds, say and show so: what takes long is no standstill."""
+        watch = asyncio.create_task(self._watch(key, after, what, then, todo))
+        try:
+            yield
+        finally:
+            watch.cancel()
+            if self._troubles.pop(key, None) is not None:
+                self._show()
+
+    async def _watch(self, key: str, after: float, what: str, then: str, todo: str) -> None:
+        since = self._clock.now()
+        while True:
+            await self._clock.sleep(after)
+            took = self._clock.now() - since
+            self.hold(key, self._state, Trouble(f"{what} for {took:.0f} s", since, 0, None, todo))
+            self.say_repeatedly(key, Level.INFO, f"{what} for {took:.0f} s", then, todo, since=since, lasts=after)
+
+    def _show(self) -> None:
+        trouble, state = next(reversed(self._troubles.values()), (None, self._state))
+        self._meter.trouble = trouble
+        self._meter.state = self._state if self._state is QueueState.PAUSED else state

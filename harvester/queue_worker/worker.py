@@ -8,7 +8,7 @@ from random import Random
 
 from harvester.api.client import ApiClient
 from harvester.clock import Clock
-from harvester.events import EventLog
+from harvester.events import EventLog, Level
 from harvester.feeds.base import Feed
 from harvester.model import Queue
 from harvester.queue_store import Opened, QueueStore
@@ -20,6 +20,7 @@ from harvester.queue_worker.opening import open_store, tell_standing
 from harvester.queue_worker.policy import QueueStopped, WorkerPolicy
 from harvester.queue_worker.telling import Teller
 from harvester.snapshot import QueueState
+from harvester.store.errors import StoreError, StoreFault
 from harvester.telemetry import QueueMeter
 
 
@@ -41,6 +42,7 @@ class QueueWorker:
         spool_has_room: Callable[[], bool],
     ) -> None:
         """`spool_has_room` speaks for the spools of all queues together."""
+        self._feed = feed
         self._store = store
         self._clock = clock
         self._meter = meter
@@ -49,6 +51,7 @@ class QueueWorker:
         asker = Asker(queue, feed, api, store, policy, clock=clock, teller=self._teller)
         self._fetch_loop = FetchLoop(
             queue,
+            feed,
             asker,
             store,
             self._hand_over,
@@ -56,6 +59,7 @@ class QueueWorker:
             clock=clock,
             meter=meter,
             teller=self._teller,
+            random=random,
             spool_has_room=spool_has_room,
         )
         self._commit_loop = CommitLoop(store, self._hand_over, clock=clock, meter=meter, teller=self._teller)
@@ -63,25 +67,39 @@ class QueueWorker:
     async def run(self) -> None:
         """Harvest. On cancellation the page in hand is finished; what is spooled stays for the next start."""
         try:
-            self._meter.state = QueueState.RECOVERING
-            opened = await open_store(self._store, self._teller, self._clock)
-            cursor = self._stand(opened)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._fetch_loop.run(cursor, opened.standing.next_seq))
-                group.create_task(self._commit_loop.run())
-            self._meter.state = QueueState.STOPPED
+            while await self._is_overtaken():
+                pass
+            self._teller.stopped()
         except asyncio.CancelledError:
-            self._meter.state = QueueState.STOPPED
+            self._teller.stopped()
             raise
         except BaseExceptionGroup as group_error:
-            self._meter.state = QueueState.FAILED
             stopped = group_error.subgroup(QueueStopped)
+            self._teller.failed(stopped.exceptions[0] if stopped else group_error.exceptions[0])
             if stopped is not None:
                 raise stopped.exceptions[0] from None
             raise
-        except QueueStopped:
-            self._meter.state = QueueState.FAILED
+        except QueueStopped as stop:
+            self._teller.failed(stop)
             raise
+
+    async def _is_overtaken(self) -> bool:
+        """Harvest to the end; True where another harvester has the queue, which is then opened anew."""
+        self._teller.stands(QueueState.RECOVERING)
+        opened = await open_store(self._store, self._teller, self._clock)
+        cursor = self._stand(opened)
+        self._teller.stands(QueueState.HARVESTING)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._fetch_loop.run(cursor, opened.standing.next_seq))
+                group.create_task(self._commit_loop.run())
+        except BaseExceptionGroup as failures:
+            taken, others = failures.split(_is_taken)
+            if taken is None or others is not None:
+                raise
+            self._teller.say(Level.WARNING, f"the queue is lost: {taken.exceptions[0]}", "it is opened anew")
+            return True
+        return False
 
     def pause(self) -> None:
         """Ask nothing more until `resume`; what is in flight is finished."""
@@ -93,12 +111,19 @@ class QueueWorker:
 
     def _stand(self, opened: Opened) -> str:
         """Begin where the store and the spool say; returns the cursor to ask for."""
-        cursor = tell_standing(opened, self._teller)
+        now = self._clock.now()
+        cursor = tell_standing(opened, self._feed, self._teller, now)
         self._hand_over.start_with(opened.standing.to_commit)
         meter, last = self._meter, opened.last
         if last:
             meter.last_progress_at = last.retrieved_at
             meter.cursor, meter.seq = last.last_cursor_id, last.seq
         meter.next_cursor = cursor
+        meter.wakes_at = self._feed.there_at(cursor)
+        meter.behind_hours = self._feed.behind_hours(cursor, now)
         meter.measure_spool(self._store.spool_pages, self._store.spool_bytes)
         return cursor
+
+
+def _is_taken(error: BaseException) -> bool:
+    return isinstance(error, StoreError) and error.fault in (StoreFault.LEASED, StoreFault.OVERTAKEN)

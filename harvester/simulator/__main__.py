@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from harvester.clock import SystemClock
 from harvester.simulator.answers import Latency
 from harvester.simulator.api import CLIENT_ID, CLIENT_SECRET, SimulatedApi, demo_settings
+from harvester.simulator.exchange import HOUR, CurrencyExchange, NotYet
+from harvester.simulator.exchange_endpoint import ExchangeEndpoint
 from harvester.simulator.http_front import HttpFront
 from harvester.simulator.river import EndOfStream, River
 from harvester.simulator.rules import STASH_POLICY, Limit, Policy
@@ -35,6 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         for realm in options.realm or ["pc"]
     ]
+    oldest = int(clock.now()) // HOUR * HOUR - options.exchange_days * 24 * HOUR
+    realms = [*(options.realm or ["pc"]), "poe2"]
+    exchanges = [
+        CurrencyExchange(
+            options.seed, realm, oldest=oldest, markets=options.exchange_markets, not_yet=options.exchange_not_yet
+        )
+        for realm in realms
+    ]
     api = SimulatedApi(
         clock,
         rivers,
@@ -43,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client_secret=options.client_secret,
         latency=Latency(thinking=(options.latency * 0.8, options.latency * 1.2)),
         seed=options.seed,
+        endpoints=[ExchangeEndpoint(exchanges)],
     )
     front = HttpFront(api, options.host, options.port)
     leave = threading.Event()
@@ -85,6 +96,15 @@ def _parser() -> argparse.ArgumentParser:
         choices=list(EndOfStream),
         default=EndOfStream.EMPTY,
         help="how the end shows",
+    )
+    add("--exchange-days", type=int, default=30, help="days of currency exchange hours that are kept")
+    add("--exchange-markets", type=int, default=200, help="markets in an hour of the exchange; the real API has 1,450")
+    add(
+        "--exchange-not-yet",
+        type=NotYet,
+        choices=list(NotYet),
+        default=NotYet.NOT_FOUND,
+        help="how the exchange says that an hour is not over",
     )
     add("--limit", type=_limits, default="2:1:60", help="triplets hits:period:restriction, parted by commas")
     add("--latency", type=float, default=0.0, help="seconds until the headers, give or take a fifth")

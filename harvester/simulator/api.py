@@ -31,6 +31,7 @@ from harvester.simulator.endpoints import (
     TokenEndpoint,
     refuse,
 )
+from harvester.simulator.exchange_endpoint import EXCHANGE
 from harvester.simulator.faults import Faults, NoFaults, Override
 from harvester.simulator.river import Source
 from harvester.simulator.rules import Policy, stash_policy, token_policy
@@ -40,6 +41,8 @@ CLIENT_ID = "demo"
 CLIENT_SECRET = "demo-secret"  # noqa: S105 - opens nothing but this simulator
 
 _AGENT = re.compile(r"OAuth [^/\s]+/\S+ \(contact: [^)]+\)")
+_PLAIN_AGENT = re.compile(r"(OAuth )?[^/\s]+/\S+( \(contact: [^)]+\))?$")
+"""Who has no OAuth client says name and version."""
 
 
 class SimulatedApi:
@@ -154,7 +157,8 @@ class SimulatedApi:
         return SimResponse(reply.status, tuple(head), chunks, ending)
 
     def _look_at_agent(self, call: Call) -> None:
-        if not _AGENT.match(call.headers.get("user-agent", "")):
+        wanted = _PLAIN_AGENT if call.path.startswith(EXCHANGE) else _AGENT
+        if not wanted.match(call.headers.get("user-agent", "")):
             what = f"user agent {call.headers.get('user-agent', '')!r} on {call.path}"
             self.truth.complain(call.at, what)
 
@@ -185,6 +189,7 @@ def demo_settings(url: str) -> dict[str, str]:
     return {
         "POE_API_BASE_URL": url,
         "POE_AUTH_BASE_URL": f"{url}/oauth",
+        "POE_CX_BASE_URL": f"{url}/api",
         "POE_OAUTH_CLIENT_ID": CLIENT_ID,
         "POE_OAUTH_CLIENT_SECRET": CLIENT_SECRET,
         "POE_CONTACT": "nobody@example.org",

@@ -5,8 +5,12 @@ from __future__ import annotations
 from harvester.model import Page, Queue, SpooledPage
 from harvester.store.engine import Handle
 
-_RAW_TABLES = {"psapi": "raw_public_stash_pages"}
-"""Tables that keep a page as it came, with the columns of `_COLUMNS`, by feed."""
+_RAW_PAGES = {
+    "psapi": "raw_public_stash_pages WHERE realm = {realm:String}",
+    "cxapi": "raw_currency_exchange_hours WHERE queue_key = {queue:String}",
+    "cxapi-history": "raw_currency_exchange_hours WHERE queue_key = {queue:String}",
+}
+"""Where the pages of a queue are kept as they came, with the columns of `_COLUMNS`, by feed."""
 _COLUMNS = "seq, change_id, next_change_id, toUnixTimestamp64Milli(fetched_at) / 1000, body"
 _ACCOUNT_NAMES = {"psapi": "account_names"}
 """The column that says how names stand in the body, where the feed has names."""
@@ -14,14 +18,13 @@ _ACCOUNT_NAMES = {"psapi": "account_names"}
 
 def begun_after(handle: Handle, queue: Queue, seq: int) -> SpooledPage | None:
     """The first page behind `seq` whose raw form is stored, as it stands there; None where there is none."""
-    table = _RAW_TABLES.get(queue.feed)
-    if table is None:
+    pages = _RAW_PAGES.get(queue.feed)
+    if pages is None:
         return None
     names = _ACCOUNT_NAMES.get(queue.feed, "'keep'")
     rows = handle.rows(
-        f"SELECT {_COLUMNS}, {names} FROM {table}"
-        " WHERE realm = {realm:String} AND seq > {seq:UInt64} ORDER BY seq LIMIT 1",
-        {"realm": queue.realm, "seq": seq},
+        f"SELECT {_COLUMNS}, {names} FROM {pages} AND seq > {{seq:UInt64}} ORDER BY seq LIMIT 1",
+        {"realm": queue.realm, "queue": queue.key, "seq": seq},
         as_bytes=True,
     )
     if not rows:

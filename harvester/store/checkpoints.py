@@ -36,8 +36,18 @@ def write_checkpoint(handle: Handle, checkpoint: Checkpoint, now: float) -> None
 
 
 def last_page_checkpoint(handle: Handle, queue: Queue) -> Checkpoint | None:
-    """The checkpoint of the newest committed page; None on a new store."""
-    return _newest(handle, queue, "AND status != 'caught_up' ORDER BY seq DESC")
+    """The checkpoint of the newest committed page, or of the move behind it; None on a new store."""
+    return _newest(handle, queue, "AND status != 'caught_up' ORDER BY seq DESC, retrieved_at DESC")
+
+
+def first_cursor(handle: Handle, queue: Queue) -> str | None:
+    """The cursor that the first committed page was asked with; None on a new store."""
+    rows = handle.rows(
+        "SELECT last_cursor_id FROM bronze_ingest_checkpoints"
+        " WHERE queue_key = {queue:String} AND status != 'caught_up' ORDER BY seq LIMIT 1",
+        {"queue": queue.key},
+    )
+    return str(rows[0][0]) if rows else None
 
 
 def last_checkpoint(handle: Handle, queue: Queue) -> Checkpoint | None:
@@ -63,7 +73,8 @@ def was_asked(handle: Handle, queue: Queue, cursor: str) -> bool:
     return bool(
         handle.value(
             "SELECT count() FROM bronze_ingest_checkpoints"
-            " WHERE queue_key = {queue:String} AND last_cursor_id = {cursor:String} AND status != 'caught_up'",
+            " WHERE queue_key = {queue:String} AND last_cursor_id = {cursor:String}"
+            " AND status IN ('page', 'dead_letter')",
             {"queue": queue.key, "cursor": cursor},
         )
     )
@@ -73,7 +84,7 @@ def cursor_of_page(handle: Handle, queue: Queue, seq: int) -> str | None:
     """The cursor that the committed page `seq` was asked with; None where that page is not committed."""
     rows = handle.rows(
         "SELECT last_cursor_id FROM bronze_ingest_checkpoints"
-        " WHERE queue_key = {queue:String} AND seq = {seq:UInt64} AND status != 'caught_up'",
+        " WHERE queue_key = {queue:String} AND seq = {seq:UInt64} AND status IN ('page', 'dead_letter')",
         {"queue": queue.key, "seq": seq},
     )
     return str(rows[0][0]) if rows else None

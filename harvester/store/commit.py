@@ -164,6 +164,13 @@ class Committer:
         self._done = self._finish(spooled, CheckpointStatus.PAGE, repeating=repeating), counts
         return self._done
 
+    def is_ours(self, checkpoint: Checkpoint) -> bool:
+        """Whether a checkpoint is the one of the page in our spool, written by a try whose answer was lost."""
+        if checkpoint.seq not in self._spool.sequences:
+            return False
+        page = self._spool.get(checkpoint.seq).page
+        return (page.change_id, page.next_change_id) == (checkpoint.last_cursor_id, checkpoint.next_cursor_id)
+
     def give_up(self, seq: int, reason: str) -> Checkpoint:
         """Set a whole page aside as a dead letter with its bytes, so that the queue goes on behind it."""
         spooled = self._spool.get(seq)

@@ -12,6 +12,9 @@ def no_crash(_step: str) -> None:
     """The production hook."""
 
 
+CURRENCY_CRASH_POINTS = ("bronze", "dead letters", "currency_markets", "checkpoint", "spool file")
+"""Every name that a commit of an exchange hour calls out, in its order."""
+
 CRASH_POINTS = (
     "bronze",
     "dead letters",

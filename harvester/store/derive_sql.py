@@ -38,6 +38,10 @@ _SILVER_NAME = re.compile(rf"\b(?:{'|'.join(SILVER_TABLES)})\b")
 _FRAGMENT = re.compile(r"\$\{(\w+)\}")
 
 
+_TEXTS = ("page_text", "currency_hour_text")
+"""Fragments that give the text to derive from, each with a twin that leaves holes."""
+
+
 class _Fragments:
     """Substitutes `${…}` in the files, each file loaded when it is first named."""
 
@@ -58,8 +62,8 @@ class _Fragments:
         return _FRAGMENT.sub(lambda found: self[found.group(1)], text)
 
     def __getitem__(self, name: str) -> str:
-        if name == "page_text" and self._holes:
-            return self.text("page_text_with_holes")
+        if name in _TEXTS and self._holes:
+            return self.text(f"{name}_with_holes")
         return self._made[name] if name in self._made else self.text(name)
 
 

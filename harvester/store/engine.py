@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit
 
 from harvester.files import create_directory
 from harvester.store.errors import StoreError, StoreFault, sort_error
+from harvester.store.server_connection import ServerOptions
+from harvester.store.settling import leaves_doubt, settle
 
 Row = tuple[Any, ...]
 
@@ -52,10 +55,20 @@ class Answer:
 
 
 class Handle:
-    """One connection to the store, for one thread. Failures are `StoreError`."""
+    """One connection to the store, for one thread. Failures are `StoreError`.
 
-    def __init__(self, client: Any) -> None:
+    A handle with a `mark` writes on a server: when the answer to a writing statement is lost, the next statement waits
+    until nothing of it runs any more (`harvester.store.settling`).
+    """
+
+    def __init__(
+        self, client: Any, *, mark: str = "", pause: Callable[[float], None] = time.sleep, doubtful: bool = False
+    ) -> None:
+        """`doubtful` says that statements of the same mark may still be running, of a process before this one."""
         self._client = client
+        self._mark = mark
+        self._pause = pause
+        self._in_doubt = doubtful and bool(mark)
 
     @property
     def server_version(self) -> str:
@@ -97,6 +110,7 @@ class Handle:
         as_bytes: bool = False,
     ) -> Answer:
         """As `rows`, with types and figures."""
+        self._settle()
         try:
             result = self._client.query(
                 sql,
@@ -127,17 +141,19 @@ class Handle:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         """Execute a statement that returns nothing: DDL, `INSERT … SELECT`, `OPTIMIZE`."""
+        self._settle()
         try:
             self._client.command(
                 sql, parameters=dict(parameters) if parameters else None, settings=dict(settings or {})
             )
         except Exception as error:
-            raise sort_error(error) from error
+            raise self._doubt(sort_error(error)) from error
 
     def insert(self, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows as one block. `columns` maps names to ClickHouse types, in the order of the values."""
         from clickhouse_connect.datatypes.registry import get_from_name
 
+        self._settle()
         try:
             self._client.insert(
                 table,
@@ -146,7 +162,7 @@ class Handle:
                 column_types=[get_from_name(name) for name in columns.values()],
             )
         except Exception as error:
-            raise sort_error(error) from error
+            raise self._doubt(sort_error(error)) from error
 
     def set_for_session(self, name: str, value: Any) -> None:
         """A setting for all later statements of this handle."""
@@ -154,6 +170,24 @@ class Handle:
             self._client.set_client_setting(name, value)
         except Exception as error:
             raise sort_error(error) from error
+
+    def _doubt(self, error: StoreError) -> StoreError:
+        self._in_doubt = self._in_doubt or (bool(self._mark) and leaves_doubt(error))
+        return error
+
+    def _settle(self) -> None:
+        if not self._in_doubt:
+            return
+
+        def ask(sql: str, parameters: dict[str, Any]) -> Any:
+            try:
+                result = self._client.query(sql, parameters=parameters, settings={"log_comment": ""})
+            except Exception as error:
+                raise sort_error(error) from error
+            return result.result_rows[0][0] if result.result_rows else None
+
+        settle(ask, self._mark, self._pause)
+        self._in_doubt = False
 
     def close(self) -> None:
         """Give the connection back. Closing twice is harmless."""
@@ -172,9 +206,23 @@ class Handle:
 class Engine:
     """Where the store is and how to reach it. Opens handles; keeps none."""
 
-    def __init__(self, url: str, database: str, *, user: str = "", password: str = "") -> None:
-        """`url` is `chdb:///absolute/directory` or `http(s)://host[:port]`; it holds no credentials."""
+    def __init__(
+        self,
+        url: str,
+        database: str,
+        *,
+        user: str = "",
+        password: str = "",
+        options: ServerOptions | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`url` is `chdb:///absolute/directory` or `http(s)://host[:port]`; it holds no credentials.
+
+        `pause` sleeps, where the end of a statement is waited for.
+        """
         self.url = url
+        self._options = options or ServerOptions()
+        self._pause = pause
         self.database = database
         self._user = user
         self._password = password
@@ -188,13 +236,17 @@ class Engine:
         parts = urlsplit(self.url)
         return Path(parts.path) if parts.scheme == "chdb" else None
 
-    def open(self, *, writes: bool = True) -> Handle:
+    def open(self, *, writes: bool = True, writer: str = "") -> Handle:
         """A handle with the database in force; it must exist (`create_database`).
+
+        A `writer` is the one who writes under this name, such as a queue's committer: on a server its statements are
+        marked, and what an earlier process of that name left running is settled before the first statement.
 
         Raises:
             StoreError: unreachable, refused, held by another process, or the database is missing.
         """
-        handle = self._connect(_WRITE_SETTINGS if writes else {}, self.database)
+        mark = f"poe-ledger {self.database} {writer}" if writer and self.embedded_directory is None else ""
+        handle = self._connect(_WRITE_SETTINGS if writes else {}, self.database, mark)
         if self.embedded_directory is not None:
             try:
                 handle.run(f"USE {quote_name(self.database)}")
@@ -227,7 +279,7 @@ class Engine:
                 handle.value("SELECT count() FROM system.databases WHERE name = {name:String}", {"name": self.database})
             )
 
-    def _connect(self, settings: Mapping[str, Any], database: str | None) -> Handle:
+    def _connect(self, settings: Mapping[str, Any], database: str | None, mark: str = "") -> Handle:
         directory = self.embedded_directory
         if directory is not None:
             return self._connect_embedded(directory, settings)
@@ -239,14 +291,13 @@ class Engine:
                 username=self._user or None,
                 password=self._password,
                 database=database or "",
-                settings=dict(settings),
+                settings={**settings, **({"log_comment": mark} if mark else {})},
                 autogenerate_session_id=False,
-                send_receive_timeout=300,
-                connect_timeout=10,
+                **self._options.for_driver(),
             )
         except Exception as error:
             raise sort_error(error) from error
-        return Handle(client)
+        return Handle(client, mark=mark, pause=self._pause, doubtful=bool(mark))
 
     @staticmethod
     def _connect_embedded(directory: Path, settings: Mapping[str, Any]) -> Handle:

@@ -9,12 +9,18 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 _CODE = re.compile(r"Code:\s*(\d+)|code[: ]+(\d+)", re.IGNORECASE)
 
+_READ_ONLY_USER = re.compile(r"^Setting \w+ is readonly")
+"""The driver's own words, before it asks the server, where a user's profile forbids settings."""
+
 
 class StoreFault(StrEnum):
     """The kinds of store failure that are told apart."""
 
     UNREACHABLE = "unreachable"
     HELD = "held by another process"
+    LEASED = "run by another harvester"
+    OVERTAKEN = "another harvester went on"
+    """The lease was lost, and taken by somebody else meanwhile: the queue must be opened anew."""
     CREDENTIALS = "credentials refused"
     NOT_ALLOWED = "not allowed"
     NO_DATABASE = "database missing"
@@ -69,8 +75,10 @@ _DATA_CODES = frozenset(
 
 _HINTS: dict[StoreFault, str] = {
     StoreFault.UNREACHABLE: "Check that the server runs and that POE_CLICKHOUSE_URL names it.",
+    StoreFault.LEASED: "This one takes over by itself when the other ends; stop the one that is not wanted.",
     StoreFault.HELD: "Stop the other process, or point POE_CLICKHOUSE_URL at another directory.",
-    StoreFault.CREDENTIALS: "Check POE_CLICKHOUSE_USER and POE_CLICKHOUSE_PASSWORD (aliases CH_USER, CH_PASSWORD).",
+    StoreFault.CREDENTIALS: "Check POE_CLICKHOUSE_USER and POE_CLICKHOUSE_PASSWORD (aliases CH_USER, CH_PASSWORD). "
+    "A container's volume keeps the user and password of its first start, whatever they are set to later.",
     StoreFault.NOT_ALLOWED: "The ClickHouse user needs rights to read, insert, create and alter in this database.",
     StoreFault.NO_DATABASE: "Run: poe-ledger --headless migrate --apply",
     StoreFault.NO_TABLE: "Run: poe-ledger --headless migrate --status",
@@ -83,6 +91,8 @@ _HINTS: dict[StoreFault, str] = {
 _RETRYABLE = frozenset(
     {
         StoreFault.UNREACHABLE,
+        StoreFault.LEASED,
+        StoreFault.OVERTAKEN,
         StoreFault.DISK_FULL,
         StoreFault.MEMORY,
         StoreFault.TOO_MANY_PARTS,
@@ -129,6 +139,8 @@ def sort_error(error: Exception) -> StoreError:
         return StoreError(_BY_CODE[code], text, code=code)
     if code is not None:
         return StoreError(StoreFault.OTHER, text, code=code)
+    if _READ_ONLY_USER.search(text):
+        return StoreError(StoreFault.NOT_ALLOWED, f"{text}: the ClickHouse user may only read.")
     if isinstance(error, (OSError, TimeoutError)) or _looks_like_network(error):
         return StoreError(StoreFault.UNREACHABLE, text or type(error).__name__)
     return StoreError(StoreFault.OTHER, text or type(error).__name__)

@@ -47,3 +47,20 @@ class Lease:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def lease_holder(directory: Path) -> int | None:
+    """The process that holds a queue's lease; None where none does, 0 where it does not say who it is.
+
+    For whoever only looks: the lease is not taken.
+    """
+    try:
+        with (directory / "lease").open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                number = file.read(200).decode("utf-8", "replace").rpartition("process ")[2].strip()
+                return int(number) if number.isdigit() else 0
+    except OSError:
+        return None
+    return None

@@ -11,7 +11,8 @@ from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.migration_files import Migration, MigrationError
 from harvester.store.migration_history import HistoryRow, read_history
-from harvester.store.migration_lock import LockHolder, read_holder
+from harvester.store.migration_lock import LOCK_TABLE
+from harvester.store.row_lease import LeaseHolder, read_holder
 
 
 class MigrationState(StrEnum):
@@ -102,7 +103,7 @@ class MigrationStatus:
     database: str
     entries: tuple[MigrationEntry, ...]
     database_exists: bool = True
-    holder: LockHolder | None = None
+    holder: LeaseHolder | None = None
     """Who is applying migrations right now."""
 
     def count(self, *states: MigrationState) -> int:
@@ -180,7 +181,7 @@ def status(engine: Engine, migrations: Sequence[Migration]) -> MigrationStatus:
 
 def read_status(handle: Handle, engine: Engine, migrations: Sequence[Migration]) -> MigrationStatus:
     """As `status`, on an open handle of `engine` with the database in force."""
-    holder = read_holder(handle, foreign_is_dead=engine.embedded_directory is not None)
+    holder = read_holder(handle, LOCK_TABLE, foreign_is_dead=engine.embedded_directory is not None)
     return compare(engine.database, migrations, read_history(handle), holder=holder)
 
 
@@ -196,7 +197,7 @@ def compare(
     history: dict[str, HistoryRow],
     *,
     database_exists: bool = True,
-    holder: LockHolder | None = None,
+    holder: LeaseHolder | None = None,
 ) -> MigrationStatus:
     """The files against the records of a store."""
     rows = {int(row.version): row for row in history.values()}

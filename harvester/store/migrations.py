@@ -7,7 +7,7 @@ is the door to all of them.
 
 from harvester.store.migration_files import Migration, MigrationError, MigrationFilesError, load_migrations
 from harvester.store.migration_history import HISTORY_TABLE, HistoryRow, RowState
-from harvester.store.migration_lock import LockHolder, MigrationLockLostError, MigrationsLockedError
+from harvester.store.migration_lock import MigrationLockLostError, MigrationsLockedError
 from harvester.store.migration_runner import (
     ApplyResult,
     DryRun,
@@ -28,13 +28,14 @@ from harvester.store.migration_status import (
     plan,
     status,
 )
+from harvester.store.row_lease import LeaseHolder
 
 __all__ = [
     "HISTORY_TABLE",
     "ApplyResult",
     "DryRun",
     "HistoryRow",
-    "LockHolder",
+    "LeaseHolder",
     "Migration",
     "MigrationEntry",
     "MigrationError",

@@ -50,11 +50,15 @@ class PageCounts:
     """What a committed page held."""
 
     stashes: int
+    """Stash records; 0 for an hour of the exchange."""
     items: int
+    """Items of the stashes, or markets of an hour of the exchange."""
     set_aside: int
     """Records that became dead letters."""
     body_bytes: int
     """Of the body as it was spooled."""
+    remark: str = ""
+    """What the operator should know of it; empty where all is as it should be."""
 
 
 class PublicStashLayers:

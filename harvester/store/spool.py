@@ -46,12 +46,17 @@ class _Header(msgspec.Struct, frozen=True):
     account_names: str = "keep"
 
 
+def spool_folder(directory: Path, queue: Queue) -> Path:
+    """Where a queue's pages lie in the spool of all queues."""
+    return directory / queue.key.replace(":", "_")
+
+
 class Spool:
     """The pages of one queue that the store has not confirmed. One process at a time (`lease.Lease`)."""
 
     def __init__(self, directory: Path, queue: Queue) -> None:
         """`directory` is the spool of all queues; this queue's folder in it is created. Nothing else is touched."""
-        self.directory = directory / queue.key.replace(":", "_")
+        self.directory = spool_folder(directory, queue)
         create_directory(self.directory)
         self._queue = queue
         self._sizes: dict[int, int] = {}

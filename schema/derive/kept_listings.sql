@@ -1,7 +1,7 @@
 -- A stash that lost an item to another stash is written anew without it.
 -- Nested, since the engine would put the replaced seq into the conditions too.
 INSERT INTO silver_listings
-SELECT * REPLACE ({seq:UInt64} AS seq, 'kept' AS change)
+SELECT * REPLACE ({seq:UInt64} AS seq, 'kept' AS change, '' AS moved_from)
 FROM
 (
     SELECT *

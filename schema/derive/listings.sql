@@ -1,16 +1,17 @@
 -- The content of every listed stash of the page, written whole. Not visible before the stash state names the page.
 INSERT INTO silver_listings
-    (realm, stash_id, item_id, seq, change, stash_key, item_key, content, first_seen, league, name, type_line,
+    (realm, stash_id, item_id, seq, change, moved_from, stash_key, item_key, content, first_seen, league, name, type_line,
      base_type, rarity, ilvl, stack_size, identified, corrupted, x, y, inventory_id, note, price_kind, price_amount,
      price_lot, price_currency, implicit_mods, explicit_mods, crafted_mods, enchant_mods, fractured_mods, properties,
      sockets, influences)
 SELECT
     {realm:String}, item.stash_id, item.item_id, {seq:UInt64},
     multiIf(previous.item_key = 0, 'new', previous.content != item.content, 'changed', 'same'),
+    if(home.last.2 AND home.last.1 != item.stash_id, home.last.1, ''),
     sipHash64({realm:String}, item.stash_id), item.item_key, item.content,
     multiIf(
         previous.item_key != 0, previous.first_seen,
-        home.item_key != 0, least(home.first_seen, item.fetched_at),
+        has(home.sightings.1, item.stash_id), least(home.sightings.2[indexOf(home.sightings.1, item.stash_id)], item.fetched_at),
         item.fetched_at),
     item.league, item.name, item.type_line, item.base_type, item.rarity, item.ilvl, item.stack_size, item.identified,
     item.corrupted, item.x, item.y, item.inventory_id, item.note, item.price_kind, item.price_amount, item.price_lot,
@@ -20,7 +21,11 @@ FROM (${page_items}) AS item
 LEFT ANY JOIN (${previous}) AS previous ON previous.item_key = item.item_key
 LEFT ANY JOIN
 (
-    SELECT sipHash64(stash_id, item_id) AS item_key, first_seen
+    -- Of what the stash did not list before: where it was last, and when it was first seen where it has been.
+    SELECT
+        item_id,
+        argMax((stash_id, listed), (seq, listed)) AS last,
+        groupArray((stash_id, first_seen)) AS sightings
     FROM silver_item_homes
     WHERE realm = {realm:String} AND item_hash IN
     (
@@ -43,4 +48,5 @@ LEFT ANY JOIN
         )
         WHERE sipHash64(stash_id, item_id) NOT IN (SELECT item_key FROM (${previous}))
     )
-) AS home ON home.item_key = item.item_key
+    GROUP BY item_id
+) AS home ON home.item_id = item.item_id

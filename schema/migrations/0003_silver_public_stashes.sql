@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS silver_listings
     seq UInt64 COMMENT 'the page that wrote this row; current while silver_stash_state names the same for the stash',
     change Enum8('same' = 0, 'new' = 1, 'changed' = 2, 'kept' = 3)
         COMMENT 'against the last content of the stash; kept: written anew since another item left for another stash',
+    moved_from String COMMENT 'of a new row: the stash in which the item was listed till now; empty where it was in none',
     stash_key UInt64 COMMENT 'sipHash64(realm, stash_id): what the views join by',
     item_key UInt64 COMMENT 'sipHash64(stash_id, item_id)',
     content UInt64 COMMENT 'hash of every column that makes the listing what it is',
@@ -135,9 +136,10 @@ CREATE TABLE IF NOT EXISTS silver_item_homes
     item_hash UInt64 DEFAULT sipHash64(item_id) COMMENT 'first in the order, since the engine finds a number faster than a text',
     item_id String,
     stash_id String COMMENT 'a stash in which the item was sighted',
-    seq UInt64 COMMENT 'the page in which it arrived there last',
+    seq UInt64 COMMENT 'the page in which it arrived there last, or left',
+    listed Bool COMMENT 'true: it arrived there; false: it left',
     first_seen DateTime64(3, 'UTC') COMMENT 'its first sighting there',
-    arrived_at DateTime64(3, 'UTC') COMMENT 'its last arrival there'
+    changed_at DateTime64(3, 'UTC') COMMENT 'when it arrived there last, or left'
 )
 ENGINE = ReplacingMergeTree(seq)
 ORDER BY (realm, item_hash, item_id, stash_id)

@@ -3,8 +3,9 @@
 USE poe_trade;
 
 -- title: Every record of every page is derived
--- verdict: red when checked = 0 or age_seconds > 3600 or incomplete > 0
+-- verdict: red when used = 1 and (checked = 0 or age_seconds > 3600 or incomplete > 0)
 SELECT
+    (SELECT countIf(feed = 'psapi') > 0 OR count() = 0 FROM v_feeds_in_use) AS used,
     count() AS checked,
     countIf(page.stash_count != derived.records + set_aside.records) AS incomplete,
     dateDiff('second', max(page.fetched_at), now64(3, 'UTC')) AS age_seconds
@@ -29,23 +30,26 @@ LEFT JOIN
 ) AS set_aside ON set_aside.realm = page.realm AND set_aside.seq = page.seq;
 
 -- title: The present state shows every listing of every public stash
--- verdict: red when expected = 0 or age_seconds > 3600 or expected != shown
+-- verdict: red when used = 1 and (expected = 0 or age_seconds > 3600 or expected != shown)
 SELECT
+    (SELECT countIf(feed = 'psapi') > 0 OR count() = 0 FROM v_feeds_in_use) AS used,
     (SELECT sum(length(item_keys)) FROM silver_stash_state FINAL WHERE public) AS expected,
     (SELECT count() FROM v_listings_current) AS shown,
     (SELECT dateDiff('second', max(last_seen), now64(3, 'UTC')) FROM silver_stash_state) AS age_seconds;
 
 -- title: Every item is listed in one stash only
--- verdict: red when listed = 0 or age_seconds > 3600 or doubled > 0
+-- verdict: red when used = 1 and (listed = 0 or age_seconds > 3600 or doubled > 0)
 SELECT
+    (SELECT countIf(feed = 'psapi') > 0 OR count() = 0 FROM v_feeds_in_use) AS used,
     count() AS listed,
     count() - uniqExact(realm, item_id) AS doubled,
     dateDiff('second', max(last_seen), now64(3, 'UTC')) AS age_seconds
 FROM v_listings_current;
 
 -- title: Prices are prices
--- verdict: red when listed = 0 or age_seconds > 3600 or wrong > 0; amber when priced = 0
+-- verdict: red when used = 1 and (listed = 0 or age_seconds > 3600 or wrong > 0); amber when used = 1 and (priced = 0)
 SELECT
+    (SELECT countIf(feed = 'psapi') > 0 OR count() = 0 FROM v_feeds_in_use) AS used,
     count() AS listed,
     countIf(price_amount IS NOT NULL) AS priced,
     countIf(
@@ -55,8 +59,9 @@ SELECT
 FROM v_listings_current;
 
 -- title: First sightings come before last ones
--- verdict: red when listed = 0 or age_seconds > 3600 or wrong > 0
+-- verdict: red when used = 1 and (listed = 0 or age_seconds > 3600 or wrong > 0)
 SELECT
+    (SELECT countIf(feed = 'psapi') > 0 OR count() = 0 FROM v_feeds_in_use) AS used,
     count() AS listed,
     countIf(first_seen > last_seen) AS wrong,
     dateDiff('second', max(last_seen), now64(3, 'UTC')) AS age_seconds

@@ -36,8 +36,8 @@ CRASHED = 66
 ORPHANED = 67
 TICK_SECONDS = 0.005
 LIMIT = "10:1:1"
-SPOOL_BYTES = 120_000
-"""About a dozen pages: so much waits for a slow machine, and no more."""
+SPOOL_BYTES = 40_000
+"""About four pages: so much waits for a slow machine, and no more."""
 
 
 def settings_in(directory: Path) -> Settings:

@@ -147,9 +147,11 @@ def kill_at_random(directory: Path, seed: int, kills: int, figures: Figures) -> 
                 time.sleep(dice.uniform(0.0, 0.5))
             else:
                 child.expect("recovered")
-                time.sleep(dice.uniform(0.0, 2.5))
+                time.sleep(dice.uniform(0.0, 1.0))
             figures.kills_in_recovery += child.kill()
             figures.kills += 1
+            if figures.kills % 10 == 0:
+                print(f"{figures.kills} of {kills} kills", file=sys.stderr)
             if heir is not None:
                 child = heir
     finally:

@@ -1,0 +1,4 @@
+"""Looking a harvest over without touching it: what `poe-ledger --headless doctor` checks, one file a part.
+
+Nothing here writes, but for one small file in each directory that is removed at once; and one token request is made.
+"""

@@ -1,0 +1,42 @@
+"""The settings: that they can be used is known already; here, whether they leave anything to do."""
+
+from __future__ import annotations
+
+from harvester.diagnosis.finding import Fault, Finding, failed, ok, warning
+from harvester.feeds.registry import FEEDS
+from harvester.settings import Settings, SettingsError
+
+CHECK = "settings"
+
+
+def settings_findings(settings: Settings) -> list[Finding]:
+    """What there is to say of settings that were read."""
+    found = [warning(CHECK, remark, "Mend it in the environment or in .env.") for remark in settings.warnings]
+    queues = [queue.key for queue in settings.queues if queue.feed in FEEDS]
+    if not queues:
+        return [
+            *found,
+            failed(
+                CHECK,
+                "POE_FEEDS and POE_REALMS leave no queue to harvest",
+                f"Name a feed ({', '.join(FEEDS)}) and a realm of it.",
+                Fault.CONFIGURATION,
+            ),
+        ]
+    leagues = ", ".join(settings.leagues) if settings.leagues else "all leagues"
+    return [*found, ok(CHECK, f"queues {', '.join(queues)}; {leagues}; requests go out as {settings.user_agent!r}")]
+
+
+def unusable_settings(error: SettingsError) -> list[Finding]:
+    """The findings where the settings cannot be used at all."""
+    return [
+        failed(
+            CHECK,
+            f"{problem.variable} is {problem.got}, and wants {problem.wants}"
+            if problem.got
+            else f"{problem.variable} is not set, and wants {problem.wants}",
+            problem.way_out,
+            Fault.CONFIGURATION,
+        )
+        for problem in error.problems
+    ]

@@ -1,0 +1,79 @@
+"""One harvester a queue on a server, wherever the harvesters run; a dead one's lease runs out.
+
+On one machine the lock on the spool folder says it at once (`harvester.store.lease`), and an embedded store has one
+process anyway. A server may be written to by harvesters of several machines: there a row lease decides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from harvester.clock import Clock
+from harvester.model import Queue
+from harvester.store.engine import Engine, Handle
+from harvester.store.errors import StoreError, StoreFault
+from harvester.store.row_lease import LeaseHolder, LeaseLostError, LeaseTakenError, RowLease, read_holder
+
+LEASE_TABLE = "poe_queue_leases"
+_COMMENT = "Which harvester runs which queue"
+
+
+class QueueLease:
+    """The right to harvest a queue into a server. On an embedded store it is always there."""
+
+    def __init__(
+        self, engine: Engine, queue: Queue, clock: Clock, *, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._engine = engine
+        self._queue = queue
+        self._clock = clock
+        self._pause = pause
+        self._lease: RowLease | None = None
+
+    def take(self, handle: Handle) -> bool:
+        """Take the lease unless it is ours; True where it was taken anew, so that others may have written meanwhile.
+
+        Raises:
+            StoreError: another harvester holds it (`StoreFault.LEASED`), or the store cannot be asked.
+        """
+        if self._engine.embedded_directory is not None or self._is_ours():
+            return False
+        self.release()
+        lease = RowLease(
+            self._engine,
+            handle,
+            self._clock,
+            LEASE_TABLE,
+            subject=self._queue.key,
+            comment=_COMMENT,
+            pause=self._pause,
+        )
+        try:
+            lease.acquire()
+        except LeaseTakenError as error:
+            raise StoreError(StoreFault.LEASED, f"{self._queue} is run by {error.holder.owner}.") from error
+        except LeaseLostError as error:
+            raise StoreError(StoreFault.TIMEOUT, str(error)) from error
+        self._lease = lease
+        return True
+
+    def release(self) -> None:
+        """Let go, so that another may begin at once."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.release()
+
+    def _is_ours(self) -> bool:
+        if self._lease is None:
+            return False
+        try:
+            self._lease.ensure()
+        except LeaseLostError:
+            return False
+        return True
+
+
+def holder_of_queue(handle: Handle, queue_key: str) -> LeaseHolder | None:
+    """Which harvester holds a queue of this server; None where nobody does."""
+    return read_holder(handle, LEASE_TABLE, queue_key, foreign_is_dead=False)

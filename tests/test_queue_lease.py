@@ -1,0 +1,115 @@
+"""Two harvesters and one server: one works, the other waits; who was away too long looks before it writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harvester.clock import VirtualClock
+from harvester.model import Checkpoint, CheckpointStatus, Page, Queue, SpooledPage
+from harvester.offload import InPlace
+from harvester.queue_store import ClickHouseQueueStore
+from harvester.store.checkpoints import write_checkpoint
+from harvester.store.cursor_file import CursorFile
+from harvester.store.engine import Engine
+from harvester.store.errors import StoreError, StoreFault
+from harvester.store.layer_registry import make_layers
+from harvester.store.queue_lease import holder_of_queue
+from harvester.store.row_lease import LEASE_SECONDS
+from harvester.store.spool import Spool
+from tests.http_front.process import ServerProcess
+from tests.store_bench import START, migrate, page_of, stash
+
+QUEUE = Queue("psapi", "pc")
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as server:
+        engine = Engine(server.url, "leases", pause=lambda _: None)
+        engine.create_database()
+        migrate(engine)
+        yield engine
+
+
+def harvester(engine: Engine, directory: Path, clock: VirtualClock) -> ClickHouseQueueStore:
+    """The store of one harvester, with a spool of its own, as on a machine of its own."""
+    return ClickHouseQueueStore(
+        engine,
+        QUEUE,
+        lambda handle, crash_point: make_layers(QUEUE, handle, (), crash_point),
+        Spool(directory / "spool", QUEUE),
+        CursorFile(directory / "cursors", QUEUE),
+        clock,
+        spool_thread=InPlace(),
+        store_thread=InPlace(),
+        warn=lambda _: None,
+    )
+
+
+def spooled(seq: int, directory_of: str) -> SpooledPage:
+    body = page_of([stash(f"{directory_of}{seq}")], f"{seq + 1}-1")
+    return SpooledPage(seq, Page(QUEUE, f"{seq}-1", f"{seq + 1}-1", START + seq, body))
+
+
+def test_the_second_harvester_waits_and_takes_over(engine: Engine, tmp_path: Path) -> None:
+    async def play() -> None:
+        first = harvester(engine, tmp_path / "a", VirtualClock())
+        second = harvester(engine, tmp_path / "b", VirtualClock())
+        await first.open()
+        with pytest.raises(StoreError) as refused:
+            await second.open()
+        assert refused.value.fault is StoreFault.LEASED
+        assert refused.value.retryable
+        with engine.open(writes=False) as handle:
+            holder = holder_of_queue(handle, QUEUE.key)
+        assert holder is not None
+        assert holder.owner in str(refused.value)
+        await first.close()
+        await second.open()
+        await second.close()
+        with engine.open(writes=False) as handle:
+            assert holder_of_queue(handle, QUEUE.key) is None
+
+    asyncio.run(play())
+
+
+def test_who_lost_its_lease_writes_nothing_over_what_another_has_written(engine: Engine, tmp_path: Path) -> None:
+    async def play() -> None:
+        clock = VirtualClock()
+        store = harvester(engine, tmp_path, clock)
+        standing = (await store.open()).standing
+        seq = standing.next_seq
+        await store.put(spooled(seq, "ours"))
+        await store.commit(seq)
+        await store.put(spooled(seq + 1, "ours"))
+        other = Checkpoint(QUEUE.key, seq + 1, f"{seq + 1}-1", "99-99", START, CheckpointStatus.PAGE, 200, 1.0)
+        with engine.open() as handle:
+            write_checkpoint(handle, other, START)
+        clock.elapsed += LEASE_SECONDS
+        with pytest.raises(StoreError) as overtaken:
+            await store.commit(seq + 1)
+        assert overtaken.value.fault is StoreFault.OVERTAKEN
+        opened = await store.open()
+        assert opened.standing.cursor == "99-99"
+        assert opened.standing.discarded == () or opened.standing.discarded == (seq + 1,)
+        await store.close()
+
+    asyncio.run(play())
+
+
+def test_a_lease_that_ran_out_while_nobody_else_came_is_taken_again(engine: Engine, tmp_path: Path) -> None:
+    async def play() -> None:
+        clock = VirtualClock()
+        store = harvester(engine, tmp_path, clock)
+        seq = (await store.open()).standing.next_seq
+        await store.put(spooled(seq, "ours"))
+        clock.elapsed += LEASE_SECONDS
+        checkpoint, _ = await store.commit(seq)
+        assert checkpoint.seq == seq
+        await store.close()
+
+    asyncio.run(play())

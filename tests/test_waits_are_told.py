@@ -1,0 +1,225 @@
+"""Every wait shows: as an event when it begins and at growing intervals, and in the Snapshot all the while."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harvester.api.restrictions import RestrictionFile, SavedLimits, SavedPolicy
+from harvester.clock import VirtualClock
+from harvester.events import Event, Level, moment
+from harvester.queue_worker import QueueStopped
+from harvester.queue_worker.repeats import Repeats
+from harvester.simulator.answers import Latency
+from harvester.simulator.fault_plan import FaultPlan, Spell
+from harvester.simulator.faults import Override, ScriptedFaults, answer
+from harvester.simulator.rules import STASH_POLICY, Policy
+from harvester.snapshot import QueueState, Trouble
+from harvester.store.errors import StoreError, StoreFault
+from tests.worker_bench import Bench, policy_until_caught_up
+
+DAY = 86_400.0
+OUTAGE = 5 * 3600.0
+Seen = list[tuple[float, QueueState, Trouble | None]]
+
+
+def watched(bench: Bench, seconds: float | None = None, every: float = 1.0) -> Seen:
+    """Play, and look at the queue every so often, as a screen does."""
+    seen: Seen = []
+
+    async def look(bench: Bench) -> None:
+        while True:
+            await bench.clock.sleep(every)
+            seen.append((bench.clock.elapsed, bench.meter.state, bench.meter.trouble))
+
+    bench.run(seconds, beside=look)
+    return seen
+
+
+def events(bench: Bench, words: str) -> list[Event]:
+    return [event for event in bench.events.tail(5000) if words in event.what]
+
+
+def test_two_months_of_the_same_failure_fit_a_log() -> None:
+    clock = VirtualClock()
+    repeats, told, counted = Repeats(clock), 0, 0
+    for number in range(int(60 * DAY / 45)):
+        untold = repeats.untold_if_worth_saying("api", f"HTTP 503: request {number} refused", lasts=45)
+        if untold is not None:
+            told, counted = told + 1, counted + 1 + untold
+        clock.elapsed += 45
+    assert 24 * 59 < told < 24 * 61 + 20, "hourly in the long run"
+    assert int(60 * DAY / 45) - counted < 100, "what is not told is counted"
+
+
+def test_a_failure_that_comes_and_goes_does_not_flood_either() -> None:
+    clock = VirtualClock()
+    repeats, told = Repeats(clock), 0
+    for _ in range(int(DAY / 4)):
+        told += repeats.untold_if_worth_saying("api", "HTTP 502", lasts=1) is not None
+        clock.elapsed += 4
+    assert told < 40
+
+
+def test_new_words_are_news_but_not_for_ever() -> None:
+    clock = VirtualClock()
+    repeats = Repeats(clock)
+    for _ in range(5):
+        repeats.untold_if_worth_saying("api", "HTTP 502")
+    assert repeats.untold_if_worth_saying("api", "no answer") == 2
+    told = sum(repeats.untold_if_worth_saying("api", f"words {'x' * n}") is not None for n in range(100))
+    assert told < 10
+
+
+def test_a_failure_that_was_gone_for_long_is_a_new_one() -> None:
+    clock = VirtualClock()
+    repeats = Repeats(clock)
+    for _ in range(10):
+        repeats.untold_if_worth_saying("api", "HTTP 502")
+    clock.elapsed += 3600
+    assert repeats.untold_if_worth_saying("api", "HTTP 502") == 0
+
+
+def test_hours_without_the_api_are_told_now_and_then_and_shown_all_the_while() -> None:
+    bench = Bench(pages=5, faults=FaultPlan(1, [Spell("503 for minutes", 1.0, seconds=OUTAGE)], Bench.START))
+    seen = watched(bench, every=60.0)
+
+    told = events(bench, "HTTP 503")
+    assert len(told) < 20
+    assert all(event.since is not None for event in told)
+    assert re.search(r"try \d+ in \d+ s; \d+ more times since the last line", told[-2].then)
+    during = [(at, state, trouble) for at, state, trouble in seen if 300 < at < OUTAGE]
+    assert all(state is QueueState.RETRYING for _, state, _ in during)
+    for at, _, trouble in during:
+        assert trouble is not None
+        assert trouble.next_try_at is not None
+        assert trouble.next_try_at - (Bench.START + at) < 46
+        assert trouble.since - Bench.START < 10
+    recovered = events(bench, "recovered")
+    assert len(recovered) == 1
+    assert recovered[0].since == told[-1].since
+    assert bench.meter.trouble is None
+
+
+def test_a_restriction_is_a_state_with_its_end(tmp_path: Path) -> None:
+    bench = Bench(pages=5, memory=tmp_path, faults=ScriptedFaults([None, answer(429, b"", ("Retry-After", "120"))]))
+    seen = watched(bench)
+
+    held = [trouble for _, state, trouble in seen if state is QueueState.RESTRICTED]
+    assert len(held) > 100
+    ends = {round(trouble.next_try_at or 0) for trouble in held if trouble}
+    assert len(ends) == 1
+    assert all(trouble and trouble.todo for trouble in held)
+    assert bench.meter.trouble is None
+    (event,) = events(bench, "rate limited")
+    assert "again in 12" in event.then
+
+
+def test_a_token_endpoint_that_restricted_us_before_the_start_is_a_wait_with_a_cause(tmp_path: Path) -> None:
+    now = Bench.START
+    RestrictionFile(tmp_path).save(SavedLimits({"token": SavedPolicy(now + 300, 300)}, {"oauth": "token"}))
+    bench = Bench(pages=3, memory=tmp_path)
+    seen = watched(bench)
+
+    assert min(asked.at for asked in bench.api.truth.asked) >= now + 300
+    assert "asking again in 300 s" in [event.then for event in events(bench, "a restriction of the API is in force")]
+    assert all(state is QueueState.RESTRICTED for at, state, _ in seen if 2 < at < 299)
+
+
+def test_an_answer_that_takes_long_is_told_before_it_is_there() -> None:
+    bench = Bench(pages=3, faults=ScriptedFaults([None, Override("late", delay=28)]))
+    bench.run()
+    (first, *_) = events(bench, "no answer of the API")
+    assert first.level is Level.INFO
+    assert first.then
+    assert first.since is not None
+    assert first.at - first.since >= 15
+
+
+def test_limits_that_leave_no_room_are_told() -> None:
+    bench = Bench(pages=12, rules=Policy(STASH_POLICY, {"Ip": ["5:300:60"]}), policy=policy_until_caught_up(ahead=0))
+    bench.run()
+    told = events(bench, "leave no room")
+    assert told
+    assert all(re.match(r"asking again in \d+ s", event.then) for event in told)
+
+
+def test_a_commit_that_takes_long_is_told_while_it_runs() -> None:
+    bench = Bench(pages=2, commit_seconds=100.0)
+    bench.run()
+    told = events(bench, "on its way into the store for 30 s")
+    assert told
+    assert "ClickHouse" in told[0].then
+
+
+def test_a_full_spool_shows_since_when_and_what_to_do_and_does_not_flood() -> None:
+    latency = Latency(thinking=(0.05, 0.05))
+    bench = Bench(pages=200, latency=latency, spool_bytes=3_000, commit_seconds=6.0)
+    seen = watched(bench)
+
+    full = [trouble for _, state, trouble in seen if state is QueueState.SPOOL_FULL]
+    assert full
+    assert all(trouble and "ClickHouse" in trouble.todo for trouble in full)
+    assert len(events(bench, "the spool is full")) < 12
+
+
+def test_a_pause_shows_as_a_pause_whatever_the_store_does() -> None:
+    bench = Bench(pages=40, commit_seconds=2.0)
+    bench.store.fail_commit = lambda _seq: (
+        StoreError(StoreFault.UNREACHABLE, "refused") if bench.clock.elapsed < 40 else None
+    )
+    states: list[QueueState] = []
+
+    async def meanwhile(bench: Bench) -> None:
+        await bench.clock.sleep(5)
+        assert bench.worker
+        bench.worker.pause()
+        await bench.clock.sleep(5)
+        for _ in range(100):
+            states.append(bench.meter.state)
+            await bench.clock.sleep(1)
+        bench.worker.resume()
+
+    bench.run(beside=meanwhile)
+    assert set(states) == {QueueState.PAUSED}
+    assert bench.committed_chain == bench.expected_chain
+    assert [event.then for event in events(bench, "paused")] == ["nothing is asked until it is resumed"]
+
+
+def test_what_stopped_a_queue_stays_in_the_snapshot() -> None:
+    bench = Bench(pages=5, faults=ScriptedFaults([None, answer(403, b'{"error":{"code":6,"message":"Forbidden"}}')]))
+    with pytest.raises(QueueStopped) as caught:
+        bench.run()
+    assert bench.meter.state is QueueState.FAILED
+    assert bench.meter.trouble is not None
+    assert (bench.meter.trouble.what, bench.meter.trouble.todo) == (str(caught.value), caught.value.todo)
+
+
+def test_an_event_says_since_when() -> None:
+    event = Event(Bench.START + 100_000, Level.WARNING, "psapi:pc", "HTTP 503", "try 9 in 30 s", "", Bench.START)
+    assert event.line() == "psapi:pc: HTTP 503 (since 2026-01-01 00:00:00Z) — try 9 in 30 s"
+    assert moment(Bench.START + 5, Bench.START + 10) == "00:00:05Z"
+    assert "since" not in Event(Bench.START, Level.INFO, "", "now", since=Bench.START).line()
+
+
+def test_a_wait_whose_line_is_not_told_shows_in_the_snapshot() -> None:
+    late = answer(503, b"", ("Retry-After", "45"))
+    bench = Bench(pages=12, faults=ScriptedFaults([None, *(late if n % 2 else None for n in range(14))]))
+    seen = watched(bench)
+    told = {round(event.at) for event in events(bench, "HTTP 503")}
+    asked = [asked.at for asked in bench.api.truth.asked if asked.status == 503]
+    untold = [at for at in asked if not told & {round(at), round(at) + 1}]
+    assert untold
+    for at in untold:
+        shown = [trouble for elapsed, _, trouble in seen if at + 2 < Bench.START + elapsed < at + 44]
+        assert all(trouble is not None and trouble.next_try_at is not None for trouble in shown)
+
+
+def test_a_slow_disk_shows_while_it_is_slow() -> None:
+    bench = Bench(pages=6, put_seconds=lambda: 9.0)
+    seen = watched(bench)
+    shown = [trouble for _, _, trouble in seen if trouble and "the disk has been at a page" in trouble.what]
+    assert len(shown) > 20
+    assert bench.meter.trouble is None
