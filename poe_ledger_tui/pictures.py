@@ -5,6 +5,7 @@ No store is opened and nothing is asked: the same release always makes the same 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
@@ -88,8 +89,9 @@ async def take(shot: Shot) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write every picture into a directory, `docs/pictures` by default."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    directory = Path(given[0] if given else "docs/pictures")
+    parser = argparse.ArgumentParser(prog="python -m poe_ledger_tui.pictures", description=main.__doc__)
+    parser.add_argument("directory", nargs="?", type=Path, default=Path("docs/pictures"))
+    directory: Path = parser.parse_args(arguments).directory
     directory.mkdir(parents=True, exist_ok=True)
     for shot in SHOTS:
         path = directory / f"{shot.name}.svg"

@@ -127,7 +127,7 @@ EVENTS = (
     Event(STARTED, Level.INFO, "psapi:pc", f"harvesting from {CURSOR}"),
     Event(STARTED + 4, Level.INFO, "", "raw_public_stash_pages: kept 14 days"),
     Event(NOW - 300, Level.WARNING, "psapi:xbox", "rate limited: 429", "the same page again in 10 s"),
-    Event(NOW - 288, Level.INFO, "psapi:xbox", "recovered after 1 tries: rate limited"),
+    Event(NOW - 288, Level.INFO, "psapi:xbox", "recovered after 1 try: rate limited"),
     Event(NOW - 20, Level.INFO, "cxapi:pc", "caught up at 2025-11-24 13:00", "asking again at 15:00"),
 )
 

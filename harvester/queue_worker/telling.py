@@ -146,9 +146,8 @@ class Teller:
         self._told.discard(side)
         if over is not None and told:
             trouble = over[0]
-            self.say(
-                Level.INFO, f"recovered after {trouble.tries} tries: {trouble.what}", "going on", "", trouble.since
-            )
+            tries = "1 try" if trouble.tries == 1 else f"{trouble.tries:,} tries"
+            self.say(Level.INFO, f"recovered after {tries}: {trouble.what}", "going on", "", trouble.since)
         self._show()
 
     def stopped(self) -> None:

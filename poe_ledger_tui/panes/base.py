@@ -37,8 +37,10 @@ class Pane(Static):
             return
         text = self.text(picture, width, self.app.current_theme)
         if text != self._shown:
+            # Laying the screen out anew costs most of a redraw: only where the pane needs another height.
+            layout = self._shown is None or self._shown.plain.count("\n") != text.plain.count("\n")
             self._shown = text
-            self.update(text)
+            self.update(text, layout=layout)
 
     def on_resize(self) -> None:
         if self._picture is not None:

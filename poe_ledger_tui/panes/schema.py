@@ -30,7 +30,7 @@ class SchemaPane(Vertical):
     def draw(self, picture: Picture) -> None:
         """Show a Picture."""
         say_age(self, picture)
-        self.query_one(Static).update(schema_text(picture, self.app.current_theme))
+        self.query_one(Static).update(schema_text(picture, self.app.current_theme), layout=False)
         self.query_one(Button).display = bool(picture.pending or picture.drifted)
 
     @on(Button.Pressed)

@@ -65,7 +65,7 @@ class EventsScreen(LedgerScreen):
         words.append(f"{count(shown)} of {count(kept)} lines", style(theme, "strong"))
         words.append(f"   {clean(self._filter.words())}", style(theme, "muted" if self._filter.passes_all else "amber"))
         words.append("   following" if self._following else "   standing still: f follows", style(theme, "muted"))
-        self.query_one("#filter", Static).update(words)
+        self.query_one("#filter", Static).update(words, layout=False)
         del picture
 
     # Lines -------------------------------------------------------------------------------------------------------

@@ -28,7 +28,8 @@ class Banner(Static):
         self.display = bool(words)
         self.set_class(role == "red", "-red")
         self.set_class(role == "amber", "-amber")
-        self.update(Text(words, style=style(self.app.current_theme, role), no_wrap=True, overflow="ellipsis"))
+        text = Text(words, style=style(self.app.current_theme, role), no_wrap=True, overflow="ellipsis")
+        self.update(text, layout=False)
 
 
 def banner_words(picture: Picture) -> tuple[str, str]:

@@ -34,7 +34,7 @@ class LedgerFooter(Static):
         text = self._text(picture, self.size.width or self.app.size.width)
         if text != self._shown:
             self._shown = text
-            self.update(text)
+            self.update(text, layout=False)
 
     def on_resize(self) -> None:
         if self._picture is not None:

@@ -30,7 +30,8 @@ class LedgerHeader(Static):
     def draw(self, picture: Picture) -> None:
         """Show a Picture."""
         self._picture = picture
-        self.update(header_text(picture, self._title, self.size.width or self.app.size.width, self.app.current_theme))
+        width = self.size.width or self.app.size.width
+        self.update(header_text(picture, self._title, width, self.app.current_theme), layout=False)
 
     def on_resize(self) -> None:
         if self._picture is not None:

@@ -222,9 +222,12 @@ async def test_without_a_client_it_says_what_works_and_what_is_missing_until_som
 async def test_the_spool_shows_only_while_something_waits() -> None:
     async with on_stage(scenes.RUNNING) as stage:
         assert "Spool" not in stage.text()
+        in_hand = replace(scenes.RUNNING, spool=SpoolSnapshot(2, 4_000_000, 2_000_000_000))
+        await stage.post(SnapshotTaken(in_hand, SourceKind.LIVE))
+        assert "Spool" not in stage.text()  # the pages in hand are no news
         waiting = replace(scenes.RUNNING, spool=SpoolSnapshot(1, 1_950_000_000, 2_000_000_000))
         await stage.post(SnapshotTaken(waiting, SourceKind.LIVE))
-        assert "!! 1 page wait" in stage.text()
+        assert "!! 1 page waits" in stage.text()
 
 
 @aio
