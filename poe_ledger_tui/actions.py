@@ -258,7 +258,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "sanity.cancel",
-        ("f9",),
+        ("f4",),
         "Cancel",
         "End the query that runs, in the engine itself; of checks, run no more.",
         _QUERY,

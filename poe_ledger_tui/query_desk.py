@@ -41,7 +41,7 @@ def history_path(plan: HarvestPlan | None) -> Path | None:
 
 
 class QueryDesk:
-    """Asks one query at a time. `ask`, `names` and `remembered` block; `cancel` may come from any thread."""
+    """Asks one query at a time. `ask`, `names` and `remembered` block; `call_off` may come from any thread."""
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
@@ -61,7 +61,7 @@ class QueryDesk:
         remembered(self._remember(sql, history))
         return self._door_to(engine).query(sql, cancelled)
 
-    def cancel(self, cancelled: threading.Event) -> bool:
+    def call_off(self, cancelled: threading.Event) -> bool:
         """End the query that was given this event, or is about to begin with it; True when the engine is done."""
         cancelled.set()
         door = self._door

@@ -173,6 +173,7 @@ RESULT = QueryResult(
 
 def _query(app: LedgerApp) -> None:
     screen = cast("SanityScreen", app.screen)
+    screen.query_pane.editor.area.cursor_blink = False  # a picture shows no instant of it
     screen.query_pane.editor.load(QUERY)
     screen.query_pane.show_result(RESULT)
 

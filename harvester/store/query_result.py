@@ -33,7 +33,7 @@ class QueryLimits:
             # The harvest, and the screen, want the other half of the machine.
             "max_threads": max(1, (os.cpu_count() or 1) // 2),
             # A server ends the query of somebody who has gone away.
-            "cancel_http_readonly_queries_on_client_disconnect": 1,
+            "cancel_http_readonly_queries_on_client_close": 1,
             "allow_ddl": 0,
             "allow_introspection_functions": 0,
             "log_comment": mark,

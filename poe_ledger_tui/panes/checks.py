@@ -217,7 +217,7 @@ class ChecksPane(Vertical):
         if self._trouble:
             return many_lines(f"!! {self._trouble}", style(theme, "red"), limit=600)
         if self._waiting:
-            return Text(f"… {len(self._waiting)} to run   F9 stops", style(theme, "accent"))
+            return Text(f"… {len(self._waiting)} to run   F4 stops", style(theme, "accent"))
         judged = [self._judged.get(_key(check)) for check in self._checks]
         return overview(
             [item.result if item else None for item in judged],

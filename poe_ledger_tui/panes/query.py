@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from poe_ledger_tui.app import LedgerApp
 
 NAMES_AGAIN_SECONDS = 60.0
-_READ_ONLY = "F5 runs, F9 cancels, F8 saves the result, F3 earlier queries. Nothing can be changed from here."
+_READ_ONLY = "F5 runs, F4 cancels, F8 saves the result, F3 earlier queries. Nothing can be changed from here."
 
 
 class QueryPane(Vertical):
@@ -109,7 +109,7 @@ class QueryPane(Vertical):
         sql = area.selected_text.strip() or area.text.strip()
         self.editor.close_list()
         if self.running:
-            self.ledger.say("A query runs; F9 cancels it.")
+            self.ledger.say("A query runs; F4 cancels it.")
         elif engine is None:
             self._say("The store is not open yet.", "amber")
         elif not sql:
@@ -128,7 +128,7 @@ class QueryPane(Vertical):
         if self.running and not self._cancel.busy:
             self._cancelling = True
             cancelled = self._cancelled
-            self._cancel.begin(lambda _: self._desk.cancel(cancelled))
+            self._cancel.begin(lambda _: self._desk.call_off(cancelled))
             self._show_status()
 
     def turn(self, step: int) -> None:
@@ -262,7 +262,7 @@ class QueryPane(Vertical):
             status.update(self._said)
             return
         since = duration(self.ledger.clock.monotonic() - self._running_since)
-        words = f"… cancelling, after {since}" if self._cancelling else f"… running for {since}   F9 cancels"
+        words = f"… cancelling, after {since}" if self._cancelling else f"… running for {since}   F4 cancels"
         status.update(Text(words, style(self.app.current_theme, "accent")))
 
 

@@ -16,6 +16,7 @@ from poe_ledger_tui import scenes
 from poe_ledger_tui.app import LedgerApp
 from poe_ledger_tui.messages import RoomChanged
 from poe_ledger_tui.still import StillRoom, still_app
+from tests.tui.stall_watch import StallWatch
 
 
 @asynccontextmanager
@@ -66,3 +67,10 @@ def later(app: LedgerApp, seconds: float) -> None:
 def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a test's body on an event loop of its own."""
     asyncio.run(body())
+
+
+def forgive_lock_waits(watch: StallWatch) -> None:
+    """Leave out short waits, not long computing: with a real engine at work in the same process, the thread
+    that has the interpreter's lock may itself be waiting for a processor. What blocks for half a second still counts.
+    """
+    watch.stalls[:] = [stall for stall in watch.stalls if stall.blocking > 0.5 or stall.computing > 0.1]

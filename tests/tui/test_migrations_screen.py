@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -24,6 +25,8 @@ from poe_ledger_tui.screens.dialog import Question, Reading
 from poe_ledger_tui.screens.migrations import MigrationsScreen
 from poe_ledger_tui.still import StillRoom, still_app
 from poe_ledger_tui.widgets.table import LedgerTable
+from tests.tui.driving import forgive_lock_waits
+from tests.tui.stall_watch import StallWatch
 
 FIRST = "CREATE TABLE one (a UInt8) ENGINE = Memory;\n"
 SECOND = (
@@ -330,10 +333,9 @@ def test_who_only_watches_cannot_apply(room: StillRoom) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_threads_left() -> Iterator[None]:
+def _no_threads_left(stall_watch: StallWatch) -> Iterator[None]:
     yield
-    import threading
-
     for thread in threading.enumerate():
         if thread.name.startswith("migrations"):
             thread.join(10)
+    forgive_lock_waits(stall_watch)

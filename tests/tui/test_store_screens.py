@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -14,8 +15,16 @@ from poe_ledger_tui.screens.migrations import MigrationsScreen
 from poe_ledger_tui.screens.sanity import SanityScreen
 from poe_ledger_tui.sql_colours import spans
 from tests.tui.bench import Stage, on_stage
+from tests.tui.driving import forgive_lock_waits
 from tests.tui.golden_file import compare
 from tests.tui.hostile import FORBIDDEN, TEXTS, poisoned
+from tests.tui.stall_watch import StallWatch
+
+
+@pytest.fixture(autouse=True)
+def _other_threads_may_wait(stall_watch: StallWatch) -> Iterator[None]:
+    yield
+    forgive_lock_waits(stall_watch)
 
 
 @pytest.mark.parametrize("scene", store_scenes.SCENES, ids=lambda scene: scene[0])
