@@ -256,8 +256,8 @@ MUTANTS = (
     Mutant(
         "a full spool stops asking",
         FETCHING,
-        r"(        if )self\._spool_has_room\(\)(:\n            return\n)",
-        r"\1self._queue\2",
+        r"        if not self\._spool_has_room\(\):\n            await self\._wait_for_room\(\)\n",
+        "",
         "tests/test_queue_worker.py::test_a_full_spool_stops_asking_and_loses_nothing",
     ),
     Mutant(
