@@ -116,9 +116,9 @@ class FaultyEngine(Engine):
         super().__init__(real.url, real.database)
         self._weather = weather
 
-    def open(self, *, writes: bool = True) -> Handle:
+    def open(self, *, writes: bool = True, writer: str = "") -> Handle:
         self._weather.before()
-        return FaultyHandle(super().open(writes=writes), self._weather)
+        return FaultyHandle(super().open(writes=writes, writer=writer), self._weather)
 
 
 class FaultySpool(Spool):
