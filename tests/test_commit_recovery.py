@@ -174,7 +174,7 @@ def feed(rig: Rig, truth: list[RiverPage]) -> Iterator[int]:
 # Failing statements ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("restarts", [True, False])
+@pytest.mark.parametrize("restarts", [True, pytest.param(False, marks=pytest.mark.soak)])
 def test_a_store_that_fails_at_any_statement_of_a_commit_loses_and_doubles_nothing(
     rig: Rig, engine: Engine, restarts: bool
 ) -> None:

@@ -382,7 +382,7 @@ def mixture(seed: int, directory: Path) -> Trial:
     return played
 
 
-@pytest.mark.parametrize("first", range(0, int(os.environ.get("FAULT_MIXTURES", "60")), 10))
+@pytest.mark.parametrize("first", range(0, int(os.environ.get("FAULT_MIXTURES", "30")), 10))
 def test_mixtures_of_all_faults(first: int, tmp_path: Path) -> None:
     for seed in range(first, first + 10):
         mixture(seed, tmp_path)

@@ -300,7 +300,11 @@ def run(bench: Bench, cut_page: int, plug: Plug | None) -> None:
 
 
 # The filter acts before bronze stands; behind that all steps are the same.
-@pytest.mark.parametrize(("leagues", "cuts"), [((), 99), (("Standard",), 3)], ids=["all leagues", "one league"])
+@pytest.mark.parametrize(
+    ("leagues", "cuts"),
+    [pytest.param((), 99, marks=pytest.mark.soak), (("Standard",), 3)],
+    ids=["all leagues", "one league"],
+)
 def test_a_commit_cut_off_anywhere_is_repeated_without_trace(
     handle: Handle, engine: Engine, tmp_path: Path, leagues: tuple[str, ...], cuts: int
 ) -> None:
