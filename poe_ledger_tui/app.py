@@ -31,6 +31,7 @@ from poe_ledger_tui.prefs import AsLeft, save_prefs
 from poe_ledger_tui.safe_text import clean
 from poe_ledger_tui.screens.base import LedgerScreen
 from poe_ledger_tui.session import Room
+from poe_ledger_tui.style_sheet import ThriftyStylesheet
 from poe_ledger_tui.terminal import LastResort
 
 EVENTS_KEPT = 5000
@@ -113,6 +114,7 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
         # Chosen before the style sheet is read, which is read again for every change.
         wanted = self.config.theme or self._as_left.theme or theme.DEFAULT_THEME
         self.theme = wanted if wanted in self.available_themes else theme.DEFAULT_THEME
+        self.stylesheet = ThriftyStylesheet(self.get_css_variables())
         self.set_keymap(dict(self.config.keys))
 
     # Beginning ---------------------------------------------------------------------------------------------------

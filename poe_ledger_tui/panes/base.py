@@ -9,6 +9,7 @@ from textual.theme import Theme
 from textual.widget import Widget
 from textual.widgets import Static
 
+from poe_ledger_tui.look import look
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.theme import style
 from poe_ledger_tui.words import clock_time
@@ -36,7 +37,7 @@ class Pane(Static):
         if width <= 0:
             return
         text = self.text(picture, width, self.app.current_theme)
-        if text != self._shown:
+        if self._shown is None or look(text) != look(self._shown):
             # Laying the screen out anew costs most of a redraw: only where the pane needs another height.
             layout = self._shown is None or self._shown.plain.count("\n") != text.plain.count("\n")
             self._shown = text

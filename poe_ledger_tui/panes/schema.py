@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from textual.theme import Theme
 from textual.widgets import Button, Static
 
+from poe_ledger_tui.look import Look, look
 from poe_ledger_tui.panes.base import say_age
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.safe_text import clean
@@ -22,6 +23,7 @@ class SchemaPane(Vertical):
     def __init__(self, id: str) -> None:  # noqa: A002 - Textual's own name for it
         super().__init__(id=id, classes="pane")
         self.border_title = "Schema"
+        self._shown: Look | None = None
 
     def compose(self) -> ComposeResult:
         yield Static("", markup=False)
@@ -30,7 +32,10 @@ class SchemaPane(Vertical):
     def draw(self, picture: Picture) -> None:
         """Show a Picture."""
         say_age(self, picture)
-        self.query_one(Static).update(schema_text(picture, self.app.current_theme), layout=False)
+        text = schema_text(picture, self.app.current_theme)
+        if look(text) != self._shown:
+            self._shown = look(text)
+            self.query_one(Static).update(text, layout=False)
         self.query_one(Button).display = bool(picture.pending or picture.drifted)
 
     @on(Button.Pressed)

@@ -21,6 +21,7 @@ class Banner(Static):
 
     def __init__(self) -> None:
         super().__init__("", markup=False, id="banner")
+        self._shown: tuple[str, str] | None = None
 
     def draw(self, picture: Picture) -> None:
         """Show what there is to say about a Picture, or nothing."""
@@ -28,8 +29,10 @@ class Banner(Static):
         self.display = bool(words)
         self.set_class(role == "red", "-red")
         self.set_class(role == "amber", "-amber")
-        text = Text(words, style=style(self.app.current_theme, role), no_wrap=True, overflow="ellipsis")
-        self.update(text, layout=False)
+        shown = words, style(self.app.current_theme, role)
+        if shown != self._shown:
+            self._shown = shown
+            self.update(Text(*shown, no_wrap=True, overflow="ellipsis"), layout=False)
 
 
 def banner_words(picture: Picture) -> tuple[str, str]:

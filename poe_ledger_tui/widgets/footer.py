@@ -9,6 +9,7 @@ from textual import events
 from textual.widgets import Static
 
 from poe_ledger_tui.actions import BY_ID, EVERYWHERE, Action, actions_of
+from poe_ledger_tui.look import Look, look
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.theme import style
 
@@ -25,15 +26,15 @@ class LedgerFooter(Static):
         super().__init__("", markup=False, id="footer")
         self._scope = scope
         self._picture: Picture | None = None
-        self._shown: Text | None = None
+        self._shown: Look | None = None
         self._left_out = False
 
     def draw(self, picture: Picture) -> None:
         """Show what can be done now."""
         self._picture = picture
         text = self._text(picture, self.size.width or self.app.size.width)
-        if text != self._shown:
-            self._shown = text
+        if look(text) != self._shown:
+            self._shown = look(text)
             self.update(text, layout=False)
 
     def on_resize(self) -> None:

@@ -10,6 +10,7 @@ from textual.widgets import Static
 from harvester.lag import LagLevel
 from harvester.snapshot import QueueState
 from harvester.snapshot_source import SourceKind
+from poe_ledger_tui.look import Look, look
 from poe_ledger_tui.messages import Stage
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.safe_text import clean
@@ -26,12 +27,16 @@ class LedgerHeader(Static):
         super().__init__("", markup=False, id="header")
         self._title = title
         self._picture: Picture | None = None
+        self._shown: Look | None = None
 
     def draw(self, picture: Picture) -> None:
         """Show a Picture."""
         self._picture = picture
         width = self.size.width or self.app.size.width
-        self.update(header_text(picture, self._title, width, self.app.current_theme), layout=False)
+        text = header_text(picture, self._title, width, self.app.current_theme)
+        if look(text) != self._shown:
+            self._shown = look(text)
+            self.update(text, layout=False)
 
     def on_resize(self) -> None:
         if self._picture is not None:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
+from textual.cache import LRUCache
+from textual.coordinate import Coordinate
 from textual.widgets import DataTable
+
+from poe_ledger_tui.look import look
+
+_CELLS_KEPT = 2000
+"""Drawn cells that are kept: those of two full screens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +35,36 @@ class LedgerTable(DataTable[Text]):
     """
 
     def __init__(self, id: str) -> None:  # noqa: A002 - Textual's own name for it
-        super().__init__(id=id, cursor_type="cell", zebra_stripes=False)
+        self._drawn: LRUCache[object, list[list[Segment]]] = LRUCache(_CELLS_KEPT)
         self._columns_now: tuple[Column, ...] = ()
         self._rows_now: dict[str, tuple[Text, ...]] = {}
+        super().__init__(id=id, cursor_type="cell", zebra_stripes=False)
+
+    def _render_cell(
+        self,
+        row_index: int,
+        column_index: int,
+        base_style: Style,
+        width: int,
+        cursor: bool = False,
+        hover: bool = False,
+    ) -> list[list[Segment]]:
+        """Textual draws all cells anew when one has changed; here a cell that looks the same is the same."""
+        if row_index < 0:
+            shown: object = self._columns_now[column_index]
+        else:
+            shown = look(self.get_cell_at(Coordinate(row_index, column_index)))
+        state = (base_style, width, cursor, hover, self.show_cursor, self._show_hover_cursor)
+        key = (row_index, column_index, shown, state, self.get_pseudo_class_state())
+        drawn = self._drawn.get(key)
+        if drawn is None:
+            drawn = super()._render_cell(row_index, column_index, base_style, width, cursor, hover)
+            self._drawn[key] = drawn
+        return drawn
+
+    def notify_style_update(self) -> None:
+        self._drawn.clear()
+        super().notify_style_update()
 
     def set_columns(self, columns: Sequence[Column]) -> bool:
         """Lay the table out anew where the columns are others; returns whether they were, and the rows are gone."""
@@ -57,7 +93,7 @@ class LedgerTable(DataTable[Text]):
                 self.add_row(*cells, key=key)
             else:
                 for column, old, new in zip(self._columns_now, before, cells, strict=True):
-                    if old != new:
+                    if look(old) != look(new):
                         self.update_cell(key, column.key, new)
             self._rows_now[key] = cells
 
