@@ -128,7 +128,7 @@ def harvest(
     ] = "",
     json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
 ) -> None:
-    """Open the app on its dashboard. With --headless, --once, --pages, --since or --json: harvest without."""
+    """Harvest: in the app, on its dashboard. With --headless, --once, --pages, --since or --json: harvest without."""
     mode: Mode = context.obj
     _none_empty(feed=feed, realm=realm, league=league)
     if mode.screen and not (once or pages or since or json):
@@ -372,7 +372,13 @@ def _finish(
             say(sys.stderr, f"No demo was run yet. Run one: {command} harvest --pages 5")
             raise typer.Exit(FAILED)
         if mode.demo:
-            directory = new_demo_directory() if fresh_demo else last_demo_directory()
+            try:
+                directory = new_demo_directory() if fresh_demo else last_demo_directory()
+            except OSError as error:
+                say(
+                    sys.stderr, f"The demo has no place: {last_demo_directory()}: {error.strerror}. Set XDG_CACHE_HOME."
+                )
+                raise typer.Exit(FAILED) from None
             settings, command = settings_of_demo(directory), demo_command(directory)
         else:
             settings, command = load_settings(), f"{program()} --headless"

@@ -270,6 +270,8 @@ class Exchange:
         if isinstance(error, TimeoutError | httpx.TimeoutException):
             return f"{what}: timed out after {self._elapsed_ms() / 1000:.1f} s"
         said = self._blot(str(error))
+        if isinstance(error, httpx.ConnectError):
+            return f"{what}: {self._request.url.host} cannot be reached ({said}); is this machine online?"
         return f"{what}: {type(error).__name__}{': ' + said if said else ''}"
 
     def _blot(self, text: str) -> str:

@@ -65,7 +65,10 @@ def run_replay(
     queue = _queue(settings, options.queue)
     if queue is None:
         known = ", ".join(queue.key for queue in settings.queues if queue.feed in FEEDS)
-        say(err, f"There is no queue {options.queue!r} in these settings. Queues: {known or 'none'}.")
+        missing = (
+            f"There is no queue {options.queue!r} in these settings." if options.queue else "Say which, by --queue."
+        )
+        say(err, f"{missing} Queues: {known or 'none'}.")
         return MISUSED
     engine = engine_of(settings)
     lease: Lease | None = None

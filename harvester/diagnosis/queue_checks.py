@@ -83,7 +83,8 @@ def _cursor(settings: Settings, queue: Queue, store: StoreView, chain_end: str |
             return note(CURSOR, f"{queue}: the store has no page; it goes on from the cursor file, {saved.cursor}")
         if spooled:
             return note(CURSOR, f"{queue}: the store has no page; it begins with those in the spool")
-        return ok(CURSOR, f"{queue}: none yet; the harvest begins at the oldest page that the API keeps")
+        start = "a day back" if queue.feed == "cxapi" else "at the oldest page that the API keeps"
+        return ok(CURSOR, f"{queue}: none yet; the harvest begins {start}")
     place = f"{queue}: page {last.seq:,}, next {last.next_cursor_id}"
     if saved is None:
         return note(CURSOR, f"{place}; no cursor file: it is written with the next page")

@@ -6,6 +6,7 @@ A driver client serves one call at a time, so every thread that talks to the sto
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -318,6 +319,10 @@ class Engine:
         _chdb.set_signal_handlers_enabled(False)  # type: ignore[attr-defined]
         try:
             create_directory(directory)
+        except OSError as error:
+            fault = StoreFault.DISK_FULL if error.errno == errno.ENOSPC else StoreFault.UNWRITABLE
+            raise StoreError(fault, f"The directory {directory} cannot be made: {error.strerror}.") from error
+        try:
             client = clickhouse_connect.get_client(
                 interface="chdb", path=str(directory), chdb_options=_EMBEDDED_OPTIONS, settings=dict(settings)
             )

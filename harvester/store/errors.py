@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from enum import StrEnum
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
+
+# What the driver logs is told by us, in words; without a handler it would go to standard error as it is.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 _CODE = re.compile(r"Code:\s*(\d+)|code[: ]+(\d+)", re.IGNORECASE)
 
@@ -26,6 +30,7 @@ class StoreFault(StrEnum):
     NO_DATABASE = "database missing"
     NO_TABLE = "table missing"
     DISK_FULL = "disk full"
+    UNWRITABLE = "directory cannot be written"
     MEMORY = "memory limit"
     TOO_MANY_PARTS = "too many parts"
     TIMEOUT = "timeout"
@@ -82,6 +87,8 @@ _HINTS: dict[StoreFault, str] = {
     StoreFault.NOT_ALLOWED: "The ClickHouse user needs rights to read, insert, create and alter in this database.",
     StoreFault.NO_DATABASE: "Run: poe-ledger --headless migrate --apply",
     StoreFault.NO_TABLE: "Run: poe-ledger --headless migrate --status",
+    StoreFault.UNWRITABLE: "Point POE_CLICKHOUSE_URL (chdb:///directory) and POE_CURSOR_DIR to directories that can be "
+    "written.",
     StoreFault.DISK_FULL: "Free disk space; nothing is dropped meanwhile.",
     StoreFault.MEMORY: "Give ClickHouse more memory, or wait for other queries to end.",
     StoreFault.TOO_MANY_PARTS: "Merges are behind; the harvest waits for them.",
@@ -142,7 +149,7 @@ def sort_error(error: Exception) -> StoreError:
     if _READ_ONLY_USER.search(text):
         return StoreError(StoreFault.NOT_ALLOWED, f"{text}: the ClickHouse user may only read.")
     if isinstance(error, (OSError, TimeoutError)) or _looks_like_network(error):
-        return StoreError(StoreFault.UNREACHABLE, text or type(error).__name__)
+        return StoreError(StoreFault.UNREACHABLE, _network_words(error) or text or type(error).__name__)
     return StoreError(StoreFault.OTHER, text or type(error).__name__)
 
 
@@ -155,6 +162,16 @@ def _looks_like_network(error: Exception) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return isinstance(error, ClickHouseError) and "HTTPDriver" in str(error)
+
+
+def _network_words(error: Exception) -> str:
+    """What the system said, out of the driver's wrappings; empty where it said nothing."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"the server does not answer: {cause.strerror}"
+        cause = cause.__cause__ or cause.__context__
+    return ""
 
 
 def _first_lines(text: str, limit: int = 2000) -> str:
