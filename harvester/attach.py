@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import socket
 import time
 from collections.abc import Callable
@@ -28,7 +28,10 @@ SILENCE_SECONDS = 15.0
 
 
 def _wait_for(connection: socket.socket, seconds: float) -> bool:
-    return bool(select.select([connection], [], [], seconds)[0])
+    # Not select(): the engine beside may hold more than the 1,024 files that it can look at.
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection, selectors.EVENT_READ)
+        return bool(selector.select(seconds))
 
 
 class AttachedSource:

@@ -36,6 +36,7 @@ def assert_nothing_lost(figures: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_harvest_killed_a_few_times_has_every_page_once(tmp_path: Path) -> None:
     figures = prove(tmp_path, "--kills", "3", "--seed", "1")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import Any
+
+import pytest
 
 TEXTS = (
     "[red]markup[/red] [/x] [@click=app.leave]click[/] [link=http://evil]l[/link]",
@@ -40,3 +43,11 @@ def poisoned(value: Any, text: str) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{part.name: poisoned(getattr(value, part.name), text) for part in fields(value)})
     return value
+
+
+def slice_of(texts: Sequence[str]) -> list[Any]:
+    """Every third text for `make test`, all of them for the soak; as parameters named by their place."""
+    return [
+        pytest.param(text, id=str(place), marks=() if place % 3 == 0 else pytest.mark.soak)
+        for place, text in enumerate(texts)
+    ]

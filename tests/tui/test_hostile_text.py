@@ -19,7 +19,7 @@ from poe_ledger_tui.messages import EventsCame, RoomChanged, SnapshotTaken, Sour
 from poe_ledger_tui.safe_text import clean, many_lines, one_line
 from tests.tui.bench import Stage as Bench
 from tests.tui.bench import on_stage
-from tests.tui.hostile import FORBIDDEN, TEXTS, poisoned
+from tests.tui.hostile import FORBIDDEN, TEXTS, poisoned, slice_of
 
 
 def harmless(stage: Bench) -> None:
@@ -39,7 +39,7 @@ def no_clicks_of_strangers(app: LedgerApp) -> None:
                 assert "@click" not in segment.style.meta
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+@pytest.mark.parametrize("text", slice_of(TEXTS))
 def test_it_is_harmless_everywhere(text: str) -> None:
     snapshot = poisoned(scenes.TROUBLED, text)
     # Two queues of one name are one row: names stay apart by their end.
@@ -67,7 +67,7 @@ def test_it_is_harmless_everywhere(text: str) -> None:
     asyncio.run(look())
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+@pytest.mark.parametrize("text", slice_of(TEXTS))
 def test_headless_prints_it_harmlessly(text: str) -> None:
     out = io.StringIO()
     snapshot = poisoned(scenes.TROUBLED, text)
@@ -79,7 +79,7 @@ def test_headless_prints_it_harmlessly(text: str) -> None:
     assert not (FORBIDDEN - {"\n", "\t"}) & set(out.getvalue())
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+@pytest.mark.parametrize("text", slice_of(TEXTS))
 def test_the_door_lets_nothing_through(text: str) -> None:
     for made in (one_line(text).plain, clean(text), printable(text)):
         assert not FORBIDDEN & set(made)

@@ -85,7 +85,9 @@ class Terminal:
         os.close(self._fd)
 
     def _read(self, wait: float) -> None:
-        while select.select([self._fd], [], [], wait)[0]:
+        readable = select.poll()
+        readable.register(self._fd, select.POLLIN)
+        while readable.poll(wait * 1000):
             try:
                 self._seen += os.read(self._fd, 65536)
             except OSError:

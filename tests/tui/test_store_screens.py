@@ -17,7 +17,7 @@ from poe_ledger_tui.sql_colours import spans
 from tests.tui.bench import Stage, on_stage
 from tests.tui.driving import forgive_lock_waits
 from tests.tui.golden_file import compare
-from tests.tui.hostile import FORBIDDEN, TEXTS, poisoned
+from tests.tui.hostile import FORBIDDEN, TEXTS, poisoned, slice_of
 from tests.tui.stall_watch import StallWatch
 
 
@@ -49,7 +49,7 @@ def harmless(stage: Stage) -> None:
             assert segment.style is None or (segment.style.link is None and "@click" not in segment.style.meta)
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+@pytest.mark.parametrize("text", slice_of(TEXTS))
 def test_strangers_text_in_migrations_is_harmless(text: str) -> None:
     entries = tuple(
         replace(entry, name=f"{text[:300]}{number}", row=entry.row and replace(entry.row, error=text, runner=text))
@@ -77,7 +77,7 @@ def test_strangers_text_in_migrations_is_harmless(text: str) -> None:
     asyncio.run(look())
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+@pytest.mark.parametrize("text", slice_of(TEXTS))
 def test_strangers_text_in_checks_and_results_is_harmless(text: str) -> None:
     judged = tuple(
         replace(item, result=replace(item.result, said=text if number else "", rows=((text, text),)))
