@@ -9,7 +9,7 @@ import pytest
 
 from harvester.queue_worker import QueueStopped
 from harvester.simulator.answers import Ending, Latency
-from harvester.simulator.faults import Override, ScriptedFaults, answer, edge, wrong_body
+from harvester.simulator.faults import Override, ScriptedFaults, answer, edge, reset, wrong_body
 from harvester.simulator.river import EndOfStream, River
 from harvester.snapshot import QueueState
 from harvester.store.commit import Standing
@@ -187,6 +187,61 @@ def test_a_refused_request_is_tried_three_times_at_most(status: int) -> None:
     assert stopped.value.todo
     assert bench.meter.state is QueueState.FAILED
     assert [s.page.change_id for s in bench.store.committed] == [c for c, _, _ in bench.expected_chain[:2]]
+
+
+NO = b'{"error":{"code":2,"message":"no"}}'
+
+
+@pytest.mark.parametrize(
+    "between",
+    [answer(500, b"{}"), answer(429, b"{}", ("Retry-After", "1")), edge(403), edge(521), reset()],
+    ids=["500", "429", "edge 403", "edge 521", "reset"],
+)
+def test_other_failures_in_between_do_not_make_a_refusal_forgotten(between: Override) -> None:
+    bench = Bench(pages=10, faults=ScriptedFaults([answer(404, NO), between] * 50))
+    with pytest.raises(QueueStopped, match="refused the same request 3 times"):
+        bench.run()
+    assert sum(asked.status == 404 for asked in bench.api.truth.asked) == 3
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_no_more_than_ten_refusals_an_hour_whatever_succeeds_in_between(ahead: int) -> None:
+    policy = policy_until_caught_up(ahead=ahead)
+    bench = Bench(pages=200, faults=ScriptedFaults([answer(404, NO), answer(404, NO), None] * 500), policy=policy)
+    with pytest.raises(QueueStopped, match=r"refused 10 requests within an hour|refused the same request 3") as stopped:
+        bench.run()
+    assert stopped.value.todo
+    assert sum(asked.status == 404 for asked in bench.api.truth.asked) <= 10 + ahead
+
+
+def test_refusals_that_are_rare_do_not_stop_a_queue() -> None:
+    faults = ScriptedFaults([answer(404, NO), *[None] * 30] * 40)
+    river = River(3, "pc", 0.0, pages=900, stashes_per_page=1, items_per_stash=1.0)
+    bench = Bench(river=river, faults=faults, latency=Latency(thinking=(25.0, 25.0)))
+    bench.run(seconds=6 * 3600)
+    assert sum(asked.status == 404 for asked in bench.api.truth.asked) > 10
+
+
+def test_refusals_of_the_edge_have_a_slower_limit() -> None:
+    bench = Bench(pages=200, faults=ScriptedFaults([edge(403), None] * 500), policy=policy_until_caught_up(ahead=0))
+    with pytest.raises(QueueStopped, match="20 requests were refused within an hour"):
+        bench.run()
+    assert sum(asked.status == 403 for asked in bench.api.truth.asked) == 20
+
+
+def test_an_edge_that_refuses_all_day_is_waited_out_slowly() -> None:
+    bench = Bench(pages=10, faults=ScriptedFaults([edge(403)] * 500))
+    bench.run(seconds=86400)
+    assert 30 < sum(asked.status == 403 for asked in bench.api.truth.asked) < 60
+
+
+def test_a_401_that_each_new_token_cures_is_not_looped_on() -> None:
+    faults = ScriptedFaults([answer(401, NO), None] * 500)
+    bench = Bench(pages=200, faults=faults, policy=policy_until_caught_up(ahead=0))
+    with pytest.raises(QueueStopped, match="refuses us: HTTP 401") as stopped:
+        bench.run()
+    assert "OAuth client" in stopped.value.todo
+    assert sum(asked.status == 401 for asked in bench.api.truth.asked) == 4
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -115,7 +115,8 @@ class ApiClient:
             except Refused as error:
                 if tokens is None or error.status != 401 or renewed:
                     raise
-                tokens.invalidate(token)
+                if not tokens.invalidate(token):
+                    raise
                 renewed = True
             else:
                 return exchange

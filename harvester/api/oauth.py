@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from collections import deque
 from collections.abc import Callable
 
 import httpx
@@ -24,6 +25,9 @@ __all__ = ["ENDPOINT", "QUEUE_KEY", "CredentialsRefused", "TokenSource", "TokenU
 _LARGEST_ANSWER = 256 << 10
 _EARLY = 60.0
 """Seconds before its end at which a token that expires is renewed."""
+FORCED_RENEWALS = 3
+FORCED_PERIOD = 3600.0
+"""Tokens that the API may refuse, and we renew, within so many seconds: each of these 401 counts toward a ban."""
 
 
 class TokenSource:
@@ -60,6 +64,7 @@ class TokenSource:
         self.date_skew: float | None = None
         """Seconds the server's clock was ahead of ours at the newest answer; None where none told the time."""
         self._token: str | None = None
+        self._forced: deque[float] = deque()
         self._renew_at = math.inf
         self._renewal: asyncio.Task[str] | None = None
         self._waiting = 0
@@ -96,10 +101,19 @@ class TokenSource:
             return 0.0
         return self._book.pacer(QUEUE_KEY, ENDPOINT).restricted_for()
 
-    def invalidate(self, token: str) -> None:
-        """The API refused `token`: the next call fetches another, unless somebody already did."""
-        if token == self._token:
-            self._token = None
+    def invalidate(self, token: str) -> bool:
+        """The API refused `token`: the next call fetches another, unless somebody already did.
+
+        False where that has come too often within an hour: then asking on with yet another token is no cure.
+        """
+        if token != self._token:
+            return True
+        self._token = None
+        now = self._clock.monotonic()
+        self._forced.append(now)
+        while now - self._forced[0] >= FORCED_PERIOD:
+            self._forced.popleft()
+        return len(self._forced) <= FORCED_RENEWALS
 
     async def _renew(self) -> str:
         secret = self._secret()

@@ -18,6 +18,8 @@ class PageFound:
     """Why the answer may be a mistake of the server, worth asking again; empty where nothing speaks for it."""
     turns_back: bool = False
     """The next cursor lies before the one that was asked with: followed blindly, the stream might run in circles."""
+    settled_after: float = 0.0
+    """Seconds at least between two looks at a doubtful answer, where only time can settle it: a cache may be stale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class EndOfStream:
 
     final: str = ""
     """Why nothing will ever come behind it, in words; empty where something may."""
+    settled_after: float = 0.0
+    """Seconds at least between two looks before a final end is believed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class Fill:
 
 FIRST_HOURS = {"pc": 1_722_024_000, "xbox": 1_722_024_000, "sony": 1_722_024_000, "poe2": 1_733_011_200}
 """Before these nothing was traded: 2024-07-26 20:00 UTC, and December 2024 for Path of Exile 2."""
+DOUBT_SECONDS = 300.0
+"""Of history: between the first looks at an hour that the API denies. Caches serve stale answers for minutes."""
 _LONGEST_CURSOR = 12
 
 
@@ -159,7 +161,7 @@ class CurrencyHistoryFeed(CurrencyExchangeFeed):
         return None
 
     def beyond(self, cursor: str, now: float) -> str:  # noqa: ARG002
-        """Nothing: an hour that is missing is passed over at once."""
+        """Nothing: an hour that stays missing is passed over."""
         return ""
 
     def is_done(self, cursor: str) -> bool:
@@ -176,13 +178,14 @@ class CurrencyHistoryFeed(CurrencyExchangeFeed):
         return str(int(cursor) - HOUR)
 
     def _not_there(self, cursor: str) -> Reading:
-        return PageFound(self._following(cursor), f"the API does not have the hour {hour_text(cursor)}")
+        missing = f"the API does not have the hour {hour_text(cursor)}"
+        return PageFound(self._following(cursor), missing, settled_after=DOUBT_SECONDS)
 
     def _gap(self, cursor: str, following: int) -> Reading:  # noqa: ARG002
         return PageFound(self._following(cursor))
 
     def _off_range(self, cursor: str, oldest: int) -> Reading:  # noqa: ARG002
-        return EndOfStream(final=f"the API keeps nothing before {hour_text(oldest)}")
+        return EndOfStream(f"the API keeps nothing before {hour_text(oldest)}", settled_after=DOUBT_SECONDS)
 
 
 def is_hour(text: str) -> bool:

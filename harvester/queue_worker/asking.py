@@ -12,21 +12,21 @@ from harvester.api.oauth import CredentialsRefused
 from harvester.backoff import Backoff
 from harvester.clock import Clock
 from harvester.events import Level
-from harvester.feeds.base import Feed, PageFound, Reading, Unreadable
+from harvester.feeds.base import EndOfStream, Feed, PageFound, Reading, Unreadable
 from harvester.fetch_chain import Answer, FetchChain
 from harvester.model import Queue
 from harvester.queue_store import QueueStore
 from harvester.queue_worker.policy import QueueStopped, WorkerPolicy
+from harvester.queue_worker.refusals import RefusalBudget
 from harvester.queue_worker.telling import Side, Teller
 from harvester.snapshot import QueueState, Trouble
 from harvester.store.errors import StoreError
 from harvester.store.spool import DamagedPage
 
-REFUSALS_BEFORE_STOP = 3
 SAME_ANSWERS_BEFORE_BELIEF = 2
 """Times that a doubtful page must come with the same bytes."""
 SAME_ANSWERS_BEFORE_TURNING_BACK = 3
-"""The same for a page whose next cursor lies before its own."""
+"""The same for a page whose next cursor lies before its own, and for an answer whose doubt only time can settle."""
 RUBBISH_BEFORE_GOING_ON = 10
 """Answers that are no page, each with other bytes, before the newest is set aside like one that came twice."""
 REFUSAL_BACKOFF = 30.0
@@ -61,6 +61,7 @@ class Asker:
         self._restriction_told = float("-inf")
         self._restricted_since: float | None = None
         self._turned_back = False
+        self._budget = RefusalBudget(clock)
 
     async def next_reading(
         self, cursor: str, *, ahead: Callable[[], int], may_ask: Callable[[], Awaitable[None]]
@@ -69,7 +70,7 @@ class Asker:
 
         `may_ask` is awaited before each try; `ahead` says how many requests may run ahead of it.
         """
-        tries, refusals, since = 0, 0, self._clock.now()
+        tries, since = 0, self._clock.now()
         rejected, same, rubbish = "", 0, 0
         while True:
             await may_ask()
@@ -83,13 +84,22 @@ class Asker:
             except ApiError as error:
                 self._restriction_over()
                 tries += 1
-                refusals = self._count_refusal(error, refusals)
+                self._count_refusal(error)
                 await self._pause(cursor, error, tries, since)
                 continue
             self._restriction_over()
             reading = await self._read(answer)
             checksum = hashlib.sha256(answer.body).hexdigest()
             same = same + 1 if checksum == rejected else 1
+            if not isinstance(reading, Unreadable):
+                self._budget.answered()
+            if isinstance(reading, EndOfStream) and reading.final and same < SAME_ANSWERS_BEFORE_TURNING_BACK:
+                rejected = checksum
+                tries += 1
+                await self._doubt(
+                    reading.final, tries, since, reading.settled_after, "the same answer again is believed"
+                )
+                continue
             if isinstance(reading, PageFound) and (disbelief := await self._disbelief(reading, same)):
                 if rejected and same == 1:
                     self._teller.say(
@@ -98,7 +108,7 @@ class Asker:
                 rejected = checksum
                 tries += 1
                 doubt = reading.doubt or f"the stream comes to {reading.next_cursor} again"
-                await self._teller.retry_pause(f"doubtful answer: {doubt}", tries, since, meanwhile=disbelief)
+                await self._doubt(doubt, tries, since, reading.settled_after, disbelief)
                 continue
             if not isinstance(reading, Unreadable):
                 if isinstance(reading, PageFound) and reading.doubt:
@@ -117,6 +127,11 @@ class Asker:
             tries += 1
             await self._teller.retry_pause(f"the answer is no page: {reading.reason}", tries, since)
 
+    async def _doubt(self, doubt: str, tries: int, since: float, settled_after: float, disbelief: str) -> None:
+        """Wait until a doubtful answer is asked for again: `settled_after` seconds, more at each try."""
+        backoff = Backoff(settled_after, 4 * settled_after, self._policy.backoff.jitter) if settled_after else None
+        await self._teller.retry_pause(f"doubtful answer: {doubt}", tries, since, backoff=backoff, meanwhile=disbelief)
+
     async def drop(self) -> None:
         """Cancel everything in flight and wait until it is gone."""
         await self._chain.drop()
@@ -128,7 +143,8 @@ class Asker:
 
     async def _disbelief(self, reading: PageFound, same: int) -> str:
         """Why a page is not followed yet, though it came `same` times with the same bytes; empty where it is."""
-        wanted = SAME_ANSWERS_BEFORE_TURNING_BACK if reading.turns_back else SAME_ANSWERS_BEFORE_BELIEF
+        slowly = reading.turns_back or reading.settled_after
+        wanted = SAME_ANSWERS_BEFORE_TURNING_BACK if slowly else SAME_ANSWERS_BEFORE_BELIEF
         if reading.doubt and same < wanted:
             return "the same answer again is believed"
         # Forwards, too, a stream that has turned back may come to a page that is stored: then it runs in circles.
@@ -206,21 +222,15 @@ class Asker:
         await self._store.beside(work)
         return reading[0]
 
-    def _count_refusal(self, error: ApiError, refusals: int) -> int:
-        if not isinstance(error, Refused):
-            return 0
-        if error.status in (401, 403) and self._feed.needs_token:
+    def _count_refusal(self, error: ApiError) -> None:
+        if isinstance(error, Refused) and error.status in (401, 403) and self._feed.needs_token:
             raise QueueStopped(
                 f"the API refuses us: {error}",
                 "Check that the OAuth client is active and holds the scope in POE_OAUTH_SCOPE.",
                 misconfigured=True,
             )
-        if refusals + 1 >= REFUSALS_BEFORE_STOP:
-            raise QueueStopped(
-                f"the API refused the same request {REFUSALS_BEFORE_STOP} times: {error}",
-                self._feed.refusal_hint,
-            )
-        return refusals + 1
+        if too_many := self._budget.count(error):
+            raise QueueStopped(too_many, self._feed.refusal_hint)
 
     async def _pause(self, cursor: str, error: ApiError, tries: int, since: float) -> None:
         backoff = self._policy.backoff

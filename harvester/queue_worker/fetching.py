@@ -33,6 +33,13 @@ OVERDUE_BACKOFF = Backoff(5.0, 600.0, 0.5)
 """Pauses while a page that should be there is not."""
 OVERDUE_TOLD_AFTER = 4
 """Looks in vain before it is told."""
+MISSING_BEFORE_LEFT_OUT = 3600.0
+"""Seconds for which a page must have been missing before it is left out; caches serve stale answers for minutes."""
+BEYOND_EVERY = 3600.0
+"""Seconds at least between two looks at the page behind a missing one."""
+HOLES_BEFORE_SLOWING = 3
+"""Pages that the API does not have, one after the other, before the next is asked for more slowly."""
+HOLES_BACKOFF = Backoff(600.0, 3600.0, 0.5)
 
 
 class FetchLoop:
@@ -73,6 +80,9 @@ class FetchLoop:
         self._confirmed_at = float("-inf")
         self._end_was_seen = False
         self._overdue = 0
+        self._missing_since: float | None = None
+        self._beyond_asked_at = float("-inf")
+        self._holes = 0
 
     def pause(self) -> None:
         """Ask nothing more until `resume`."""
@@ -109,8 +119,10 @@ class FetchLoop:
                         break
                     continue
                 self._overdue = 0
+                self._missing_since = None
                 await self._spool(answer, reading)
                 self._asked += 1
+                await self._slow_down_over_holes(answer)
         finally:
             await self._asker.drop()
         self._hand_over.close()
@@ -220,21 +232,37 @@ class FetchLoop:
 
     async def _passed_over(self, answer: Answer) -> bool:
         """Go on behind a page that has been missing for long, where the one after it is there."""
-        beyond = self._feed.beyond(self._cursor, self._clock.now())
-        if not beyond or self._overdue < OVERDUE_TOLD_AFTER:
+        beyond, now = self._feed.beyond(self._cursor, self._clock.now()), self._clock.monotonic()
+        if not beyond:
             return False
+        if self._missing_since is None:
+            self._missing_since = now
+        if now - self._missing_since < MISSING_BEFORE_LEFT_OUT or now - self._beyond_asked_at < BEYOND_EVERY:
+            return False
+        self._beyond_asked_at = now
         _, reading = await self._asker.next_reading(beyond, ahead=lambda: 0, may_ask=self._wait_for_leave)
         if not isinstance(reading, PageFound):
             return False
         self._teller.say(
             Level.WARNING,
             f"{self._feed.shown(self._cursor)} is missing, but {self._feed.shown(beyond)} is there",
-            "it is left out",
+            f"it has been missing for {now - self._missing_since:,.0f} s: it is left out",
         )
         self._overdue = 0
+        self._missing_since = None
         await self._spool(answer, PageFound(beyond))
         self._asked += 1
         return True
+
+    async def _slow_down_over_holes(self, answer: Answer) -> None:
+        """Wait before the next page where one after the other was denied: each 4xx may count toward a ban."""
+        self._holes = self._holes + 1 if answer.http_status >= 400 else 0
+        if self._holes < HOLES_BEFORE_SLOWING:
+            return
+        tries = self._holes - HOLES_BEFORE_SLOWING + 1
+        what = f"{self._holes} pages one after the other are not there"
+        await self._teller.retry_pause(what, tries, self._clock.now(), backoff=HOLES_BACKOFF)
+        self._teller.over()
 
     async def _finish(self, why: str) -> None:
         """The stream has come to its end for good."""

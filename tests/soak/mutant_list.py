@@ -40,6 +40,7 @@ LETTERS = "harvester/store/dead_letters.py"
 LAYERS = "harvester/store/public_stash_layers.py"
 FETCHING = "harvester/queue_worker/fetching.py"
 ASKING = "harvester/queue_worker/asking.py"
+REFUSALS = "harvester/queue_worker/refusals.py"
 PACE = "harvester/api/pace.py"
 BOOK = "harvester/api/pacer_book.py"
 WINDOW = "harvester/api/window.py"
@@ -269,7 +270,7 @@ MUTANTS = (
     ),
     Mutant(
         "three refusals stop a queue",
-        ASKING,
+        REFUSALS,
         r"REFUSALS_BEFORE_STOP = 3\n",
         "REFUSALS_BEFORE_STOP = 30\n",
         "tests/test_queue_worker.py::test_a_refused_request_is_tried_three_times_at_most",

@@ -1,0 +1,54 @@
+"""How many 4xx a queue may bring on itself before it stops: each of them counts toward a ban of the API."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from harvester.api.errors import ApiError, EdgeAnswer, Refused
+from harvester.clock import Clock
+
+REFUSALS_BEFORE_STOP = 3
+"""Refusals without an answer in between, whatever else fails meanwhile."""
+REFUSALS_AN_HOUR = 10
+"""Refusals in any hour, whatever succeeds meanwhile."""
+EDGE_REFUSALS_AN_HOUR = 20
+"""4xx of all kinds in any hour, those of the edge with them; its growing pauses alone bring eight."""
+HOUR = 3600.0
+
+
+class RefusalBudget:
+    """What one start of a queue has left. A 429 is no matter of its own: the pacer rules it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._in_a_row = 0
+        self._refused: deque[float] = deque()
+        self._all: deque[float] = deque()
+
+    def answered(self) -> None:
+        """A real answer came: what was refused is understood again, but not forgotten."""
+        self._in_a_row = 0
+
+    def count(self, error: ApiError) -> str:
+        """Take down a failure. Why the queue must stop now, in words; empty where it may go on."""
+        limited = error.status == 429 and not isinstance(error, EdgeAnswer)
+        if not 400 <= error.status < 500 or limited:
+            return ""
+        now = self._clock.monotonic()
+        if _in_the_hour(self._all, now) >= EDGE_REFUSALS_AN_HOUR:
+            return f"{EDGE_REFUSALS_AN_HOUR} requests were refused within an hour, most of them before the API: {error}"
+        if not isinstance(error, Refused):
+            return ""
+        self._in_a_row += 1
+        if self._in_a_row >= REFUSALS_BEFORE_STOP:
+            return f"the API refused the same request {REFUSALS_BEFORE_STOP} times: {error}"
+        if _in_the_hour(self._refused, now) >= REFUSALS_AN_HOUR:
+            return f"the API refused {REFUSALS_AN_HOUR} requests within an hour: {error}"
+        return ""
+
+
+def _in_the_hour(times: deque[float], now: float) -> int:
+    times.append(now)
+    while now - times[0] >= HOUR:
+        times.popleft()
+    return len(times)
