@@ -176,7 +176,7 @@ def contents(handle: Handle) -> dict[str, list[Any]]:
     result: dict[str, list[Any]] = {}
     for table, source in sources.items():
         names, rows = handle.table(f"SELECT * FROM {source}", as_bytes=True)
-        keep = [n for n, name in enumerate(names) if name not in ("committed_at", "rejected_at")]
+        keep = [n for n, name in enumerate(names) if name not in ("committed_at", "rejected_at", "stored_at")]
         result[table] = sorted((tuple(row[n] for n in keep) for row in rows), key=repr)
     return result
 

@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from harvester.store.crash_points import no_crash
 from harvester.store.engine import Engine, Handle
-from harvester.store.retention import HOMES_KEPT_DAYS, forgotten_share, stale_share, sweep_homes, sweep_listings
+from harvester.store.errors import StoreError, StoreFault
+from harvester.store.retention import (
+    HOMES_KEPT_DAYS,
+    apply_retention,
+    forgotten_share,
+    stale_share,
+    sweep_homes,
+    sweep_listings,
+)
 from harvester.store.upkeep import SWEEP_EVERY_SECONDS, Upkeep
 from tests.store_bench import START, Bench, item, open_bench, page_of, stash
 
@@ -84,3 +93,36 @@ def test_upkeep_sweeps_by_and_by(bench: Bench, engine: Engine) -> None:
     ]
     assert upkeep.when_due(2 * SWEEP_EVERY_SECONDS - 1.0) == []
     upkeep.close()
+
+
+def test_a_page_that_waited_longer_than_raw_pages_are_kept_is_stored_whole(bench: Bench) -> None:
+    apply_retention(bench.handle, raw_days=14, silver_days=0)  # the pages of a bench are older than that
+
+    for page in range(3):
+        bench.commit(page_of([stash("A", item(f"{page}")), stash("B", item(f"b{page}"))]))
+
+    assert bench.handle.value("SELECT count() FROM raw_public_stash_pages") == 3
+    assert set(bench.listings()) == {("A", "2"), ("B", "b2")}
+    assert bench.dead_letters() == []
+
+
+def test_a_page_whose_bronze_vanishes_while_it_is_derived_never_becomes_visible(bench: Bench) -> None:
+    bench.commit(page_of([stash("A", item("1"))]))
+
+    def vanish(step: str) -> None:
+        if step == "listings":
+            bench.handle.run("ALTER TABLE raw_public_stash_pages DELETE WHERE seq = 2")
+
+    bench.crash_point = vanish
+    bench.renew()
+    with pytest.raises(StoreError) as failed:
+        bench.commit(page_of([stash("A", item("1"), item("2"))]))
+    assert failed.value.fault is StoreFault.PROOF
+    assert set(bench.listings()) == {("A", "1")}
+    assert bench.spool.sequences == [2]
+
+    bench.crash_point = no_crash
+    bench.renew()
+    bench.committer.commit(2)
+    assert bench.handle.value("SELECT count() FROM raw_public_stash_pages") == 2
+    assert bench.spool.sequences == []

@@ -7,8 +7,8 @@ import re
 from harvester.store.engine import Handle, quote_text
 
 _TIME_COLUMNS = {
-    "raw_public_stash_pages": "fetched_at",
-    "raw_currency_exchange_hours": "fetched_at",
+    "raw_public_stash_pages": "stored_at",
+    "raw_currency_exchange_hours": "stored_at",
     "bronze_requests": "requested_at",
     "silver_stashes": "fetched_at",
     "silver_items": "fetched_at",

@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS raw_public_stash_pages
     change_id String COMMENT 'the cursor the page was asked with; empty at the very start of a stream',
     next_change_id String COMMENT 'the cursor the page names',
     fetched_at DateTime64(3, 'UTC') COMMENT 'when the last byte had arrived',
+    stored_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'when the store took it; retention counts from here, for a page may have waited in the spool for long',
     league_filter Array(LowCardinality(String)) COMMENT 'leagues kept, sorted; empty means all',
     account_names LowCardinality(String) DEFAULT 'keep' COMMENT 'keep, hash:fingerprint of the salt, or drop; with keep and no league filter the body is byte for byte what came',
     stash_count UInt32 COMMENT 'records in the body',

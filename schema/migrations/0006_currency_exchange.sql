@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS raw_currency_exchange_hours
     change_id String COMMENT 'the hour as the API is asked for it: the Unix time of its start',
     next_change_id String COMMENT 'the hour that the queue asked for next',
     fetched_at DateTime64(3, 'UTC') COMMENT 'when the last byte had arrived',
+    stored_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'when the store took it; retention counts from here, for a page may have waited in the spool for long',
     http_status UInt16 COMMENT '200; 404 where the API does not keep the hour and named a later one',
     league_filter Array(LowCardinality(String)) COMMENT 'leagues kept, sorted; empty means all, and the body is then byte for byte',
     market_count UInt32 COMMENT 'markets in the body',
