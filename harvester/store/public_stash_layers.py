@@ -146,9 +146,11 @@ class PublicStashLayers:
         for step in ("stashes", "listings"):
             if not (repeating and self._there(f"silver_{step}", seq)):
                 set_aside = self._run_proved(step, spooled, scan, set_aside)
+        expected = len(scan.records) - len(set_aside)
+        self._check_records(seq, expected)
         if not (repeating and self._there("silver_items", seq)):
             self._run("items", seq)
-        self._check_records(seq, len(scan.records) - len(set_aside))
+        self._check_records(seq, expected)
         if self._handle.rows(derivation("left_behind_stashes", shadow=self._shadow), self._key(seq)) and not (
             repeating and self._there("kept_listings", seq)
         ):
@@ -159,7 +161,7 @@ class PublicStashLayers:
     def _check_records(self, seq: int, expected: int) -> None:
         """The proof inside the statements says nothing where bronze holds the page not at all, or twice.
 
-        Asked behind the last statement that reads the page: one that vanished meanwhile never becomes visible.
+        Asked again behind the last statement that reads the page: one that vanished meanwhile never becomes visible.
         """
         stored = self._handle.value(f"SELECT count() FROM raw_public_stash_pages {_OF_THE_PAGE}", self._key(seq))
         table = f"{SHADOW_PREFIX if self._shadow else ''}silver_stashes"
