@@ -6,6 +6,7 @@ not even load the parser of options.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         wishes = plain_wishes(given)
         if wishes is not None:
+            gc.disable()  # nothing is thrown away before the first paint; `open_app` enables it behind that
             from poe_ledger_tui.launch import open_app
 
             open_app(wishes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -26,11 +27,18 @@ def open_app(wishes: Wishes, opened_on: str = "dashboard") -> NoReturn:
     """Show the app until it is left, and end the process with its exit code."""
 
     def load(as_left: AsLeft) -> HarvestPlan:
+        _after_first_paint()
         from poe_ledger_tui.plans import make_plan
 
         return make_plan(wishes, as_left)
 
     end(run_app(load, opened_on=opened_on))
+
+
+def _after_first_paint() -> None:
+    """Collect garbage again, but never look at what the app itself consists of: it stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def run_app(load: Loader, *, opened_on: str = "dashboard", config_file: Path | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harvester.feeds.currency_exchange import FEED_NAME, HISTORY_FEED, hour_text, is_hour
 from harvester.lag import LagLevel
 from harvester.snapshot import QueueSnapshot, QueueState
 from poe_ledger_tui.safe_text import clean
@@ -42,6 +43,13 @@ def lag_now(queue: QueueSnapshot, taken_at: float, at: float) -> float | None:
     if queue.wakes_at is not None and queue.wakes_at > taken_at:
         return max(0.0, at - queue.wakes_at) if at > queue.wakes_at else queue.lag_seconds
     return queue.lag_seconds + max(0.0, at - taken_at)
+
+
+def cursor_words(queue_key: str, cursor: str) -> str:
+    """A cursor as people read it: of the currency exchange an hour in UTC, else as it is. Empty where there is none."""
+    if queue_key.partition(":")[0] in (FEED_NAME, HISTORY_FEED) and cursor and is_hour(cursor):
+        return hour_text(cursor)
+    return clean(cursor)
 
 
 def behind_words(queue: QueueSnapshot) -> str:

@@ -10,8 +10,8 @@ from textual.theme import Theme
 from harvester.snapshot import QueueSnapshot
 from poe_ledger_tui.panes.base import say_age
 from poe_ledger_tui.picture import Picture
-from poe_ledger_tui.queue_words import behind_words, lag_words, stalled_words, state_words, trouble_words
-from poe_ledger_tui.safe_text import clean, one_line
+from poe_ledger_tui.queue_words import behind_words, cursor_words, lag_words, stalled_words, state_words, trouble_words
+from poe_ledger_tui.safe_text import one_line
 from poe_ledger_tui.theme import style
 from poe_ledger_tui.widgets.table import Column, LedgerTable
 from poe_ledger_tui.words import UNKNOWN, middle
@@ -91,7 +91,7 @@ def row_of(queue: QueueSnapshot, picture: Picture, columns: tuple[Column, ...], 
             style(theme, role if queue.trouble and role in ("amber", "red") else "muted"),
         ),
     }
-    cursor = clean(queue.cursor or queue.next_cursor, limit=400)
+    cursor = cursor_words(queue.queue_key, queue.cursor or queue.next_cursor)
     width = next((column.width for column in columns if column.key == "cursor"), 0)
     cells["cursor"] = Text(middle(cursor, width) or UNKNOWN, style=quiet)
     return tuple(cells[column.key] for column in columns)

@@ -14,7 +14,7 @@ from poe_ledger_tui.actions import bindings_of
 from poe_ledger_tui.panes.base import lines, say_age, sparkline
 from poe_ledger_tui.panes.events_tail import event_text
 from poe_ledger_tui.picture import Picture
-from poe_ledger_tui.queue_words import behind_words, lag_words, state_words, trouble_words
+from poe_ledger_tui.queue_words import behind_words, cursor_words, lag_words, state_words, trouble_words
 from poe_ledger_tui.safe_text import clean, frame_title
 from poe_ledger_tui.screens.base import LedgerScreen
 from poe_ledger_tui.screens.queue_commands import RESTING, QueueCommands
@@ -90,7 +90,9 @@ class QueueScreen(QueueCommands, LedgerScreen):
         columns = page_columns(width)
         table.set_columns(columns)
         newest = list(reversed(queue.recent_pages))
-        table.show_rows({f"place {place}": page_row(page, columns) for place, page in enumerate(newest)})
+        table.show_rows(
+            {f"place {place}": page_row(page, queue.queue_key, columns) for place, page in enumerate(newest)}
+        )
 
     def action_back(self) -> None:
         """Back to the dashboard."""
@@ -132,8 +134,8 @@ def facts_text(queue: QueueSnapshot, picture: Picture, width: int, theme: Theme)
     if queue.stalled_since is not None:
         fact("stalled since", (date_time(queue.stalled_since), style(theme, "red")))
     fact("behind", behind_words(queue) if queue.behind_hours is not None else "? (the head of the stream is not known)")
-    fact("cursor", middle(clean(queue.cursor), max(10, width - _NAME_WIDTH)))
-    fact("next cursor", middle(clean(queue.next_cursor), max(10, width - _NAME_WIDTH)))
+    fact("cursor", middle(cursor_words(queue.queue_key, queue.cursor), max(10, width - _NAME_WIDTH)))
+    fact("next cursor", middle(cursor_words(queue.queue_key, queue.next_cursor), max(10, width - _NAME_WIDTH)))
     fact(
         "since start",
         f"{count(queue.pages)} pages, {count(queue.stashes)} stashes, {count(queue.items)} items, ",
@@ -166,7 +168,7 @@ def page_columns(width: int) -> tuple[Column, ...]:
     return (*columns, Column("cursor", "cursor", min(60, room))) if room >= 12 else tuple(columns)
 
 
-def page_row(page: RecentPage, columns: tuple[Column, ...]) -> tuple[Text, ...]:
+def page_row(page: RecentPage, queue_key: str, columns: tuple[Column, ...]) -> tuple[Text, ...]:
     """The cells of a page."""
     width = columns[-1].width
     cells = {
@@ -176,6 +178,6 @@ def page_row(page: RecentPage, columns: tuple[Column, ...]) -> tuple[Text, ...]:
         "items": f"{count(page.items):>8}",
         "size": f"{size(page.page_bytes):>8}",
         "ms": f"{milliseconds(page.commit_ms):>10}",
-        "cursor": middle(clean(page.cursor), width),
+        "cursor": middle(cursor_words(queue_key, page.cursor), width),
     }
     return tuple(Text(cells[column.key]) for column in columns)

@@ -6,15 +6,18 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import wraps
+from typing import Any
 
 import pytest
+from textual.css import stylesheet
 
 from harvester.events import Event, Level
 from harvester.snapshot import QueueState, SpoolSnapshot
 from harvester.snapshot_source import SourceKind
 from poe_ledger_tui import scenes
-from poe_ledger_tui.messages import EventsCame, RoomChanged, SnapshotTaken, SourceLost, Stage
-from tests.tui.bench import on_stage
+from poe_ledger_tui.messages import EventsCame, RoomChanged, SnapshotTaken, SourceLost
+from poe_ledger_tui.messages import Stage as AppStage
+from tests.tui.bench import Stage, on_stage
 
 
 def aio(test: Callable[..., Coroutine[object, object, None]]) -> Callable[..., None]:
@@ -170,7 +173,7 @@ async def test_one_queue_or_all_are_started_stopped_and_paused(
 
 @aio
 async def test_who_only_watches_can_change_nothing() -> None:
-    async with on_stage(scenes.RUNNING, replace(scenes.READY, stage=Stage.WATCHING, monitor=True)) as stage:
+    async with on_stage(scenes.RUNNING, replace(scenes.READY, stage=AppStage.WATCHING, monitor=True)) as stage:
         await stage.press("space", "P", "s", "z")
         assert stage.told == []
         await stage.press("enter", "s", "z")
@@ -228,6 +231,60 @@ async def test_the_spool_shows_only_while_something_waits() -> None:
         waiting = replace(scenes.RUNNING, spool=SpoolSnapshot(1, 1_950_000_000, 2_000_000_000))
         await stage.post(SnapshotTaken(waiting, SourceKind.LIVE))
         assert "!! 1 page waits" in stage.text()
+
+
+@aio
+async def test_the_cursor_of_an_exchange_queue_is_an_hour_wherever_it_stands() -> None:
+    async with on_stage(scenes.snapshot(scenes.CAUGHT_UP), size=(200, 60)) as stage:
+        table = stage.text()
+        await stage.press("enter")
+        detail = stage.text()
+
+    assert scenes.CAUGHT_UP.cursor == "1763989200"
+    assert "2025-11-24 13:00" in table
+    for words in ("cursor        2025-11-24 13:00", "next cursor   2025-11-24 14:00"):
+        assert words in detail, words
+    assert "17639" not in table + detail
+
+
+@aio
+async def test_another_theme_reaches_what_has_not_changed_its_words() -> None:
+    def colours(stage: Stage) -> dict[str, object]:
+        """Of the table's words and the banner's."""
+        strips = stage.app.screen._compositor.render_strips(stage.app.size)
+        return {s.text.strip(): s.style.color for strip in strips for s in strip if s.style is not None}
+
+    async with on_stage(
+        scenes.TROUBLED, room=replace(scenes.READY, stage=AppStage.BLOCKED, words="the schema")
+    ) as stage:
+        dark = colours(stage)
+        stage.app.theme = "ledger-light"
+        await stage.settle()
+        light = colours(stage)
+
+    for words in ("!! FAILED", "OK", "CAUGHT UP"):
+        assert dark[words] != light[words], words
+    assert all(dark[words] != light[words] for words in dark if words.startswith("!! NOT HARVESTING"))
+
+
+@aio
+async def test_every_screen_is_shown_with_the_style_sheet_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    parse = stylesheet.parse
+
+    def counted(scope: str, css: str, read_from: tuple[str, str], **named: Any) -> Any:
+        parsed.append(read_from[0])
+        return parse(scope, css, read_from, **named)
+
+    monkeypatch.setattr(stylesheet, "parse", counted)
+    async with on_stage() as stage:
+        await stage.press("2", "3", "4", "1")
+        once = [path for path in parsed if path.endswith("ledger.tcss")]
+        stage.app.theme = "ledger-light"
+        await stage.settle()
+
+    assert len(once) == 1
+    assert len([path for path in parsed if path.endswith("ledger.tcss")]) == 2  # other colours need another parse
 
 
 @aio
