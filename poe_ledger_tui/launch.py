@@ -19,6 +19,9 @@ from poe_ledger_tui.session import HarvestPlan
 from poe_ledger_tui.terminal import LastResort, Terminal
 from poe_ledger_tui.wishes import Wishes
 
+SWITCH_SECONDS = 0.001
+"""How long a thread of the harvest may keep the interpreter from the screen's; a fifth of Python's own."""
+
 Loader = Callable[[AsLeft], HarvestPlan]
 """Reads the settings and decides what is run, knowing how the app was left; called on the engine room's thread."""
 
@@ -50,6 +53,7 @@ def run_app(load: Loader, *, opened_on: str = "dashboard", config_file: Path | N
         return 2
     prefs_file = prefs_path()
     as_left = load_prefs(prefs_file)
+    sys.setswitchinterval(SWITCH_SECONDS)
     terminal = Terminal()
     last_resort = LastResort(terminal.restore)
     clock = SystemClock()
