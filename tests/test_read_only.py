@@ -156,6 +156,14 @@ SELECT * FROM `leak`
 SELECT * FROM leaking
 SELECT * FROM leaking_twice
 SELECT 1 IN leak
+SELECT 1 IN (leak)
+SELECT ('x', 2) IN (leak)
+SELECT in(('x', 2), leak)
+SELECT globalIn(('x', 2), leak)
+SELECT notIn(('x', 2), test_read_only.leak)
+SELECT countIf(nullIn(('x', 2), leak))
+SELECT arrayMap(x -> in(x, leak), [('x', 2)])
+EXISTS `{secret}`
 SELECT 1 FROM t, leak
 SELECT * FROM merge('.*')
 SELECT * FROM merge('test_read_only', 'le.*')

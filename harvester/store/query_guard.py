@@ -61,6 +61,10 @@ def read_text(text: str) -> str:
     return statement.sql
 
 
+_PATH_SIGNS = frozenset("/\\")
+"""What no table is named with, and every path of a file outside of the working directory."""
+
+
 def inspect(sql: str, scope: QueryScope) -> None:
     """Check one reading of a statement.
 
@@ -206,11 +210,20 @@ def _inspect_merge(place: _Place, scope: QueryScope) -> None:
 
 def _inspect_table(place: _Place, scope: QueryScope) -> None:
     word = place.word
+    before = place.at(-1).keyword
     qualified = place.at(1).keyword == "." and place.at(2).is_name
-    if qualified and word.text in scope.outside_databases and place.at(-1).keyword != ".":
+    if qualified and word.text in scope.outside_databases and before != "." and word.text != scope.database:
         raise QueryRefusedError(f"The tables of database {word.text} lie outside of this store. {_NOTHING_RAN}")
-    if not (place.of_table or place.in_set) or place.is_call:
+    if place.is_call:
         return
-    database, table = (word.text, place.at(2).text) if qualified else ("", word.text)
-    if scope.is_outside(database, table):
-        raise QueryRefusedError(f"The table {table} reads files or another server. {_NOTHING_RAN}")
+    # A table may stand wherever a value may: IN (t), in(x, t), t as an argument of a lambda.
+    database = place.at(-2).text if before == "." else ""
+    if scope.is_outside_table(database, word.text):
+        raise QueryRefusedError(f"The table {word.text} reads files or another server. {_NOTHING_RAN}")
+    named = place.at(2).text if qualified else word.text
+    if place.of_table and _PATH_SIGNS & set(named):
+        raise QueryRefusedError(f"{named} is no table of this store but the path of a file. {_NOTHING_RAN}")
+    if not (place.of_table or place.in_set):
+        return
+    if qualified and scope.is_outside_table(word.text, named):
+        raise QueryRefusedError(f"The table {named} reads files or another server. {_NOTHING_RAN}")

@@ -87,9 +87,9 @@ class QueryScope:
     outside_tables: frozenset[tuple[str, str]] = frozenset()
     """Database and name of tables, and of views over them, that read files or the network."""
 
-    def is_outside(self, database: str, table: str) -> bool:
-        """Whether a table reads files or the network."""
-        return database in self.outside_databases or (database or self.database, table) in self.outside_tables
+    def is_outside_table(self, database: str, table: str) -> bool:
+        """Whether a table reads files or the network; without a database, whether any of that name here does."""
+        return (database or self.database, table) in self.outside_tables
 
 
 def read_scope(handle: Handle, database: str, known: QueryScope | None = None) -> QueryScope:
