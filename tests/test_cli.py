@@ -222,11 +222,11 @@ def test_the_next_harvest_goes_on_and_loses_nothing(market: Market) -> None:
     assert market.broken == 0
 
 
-def test_beside_a_harvest_the_status_says_what_the_files_say(market: Market) -> None:
+def test_beside_a_harvest_the_status_names_it_and_says_how_it_stands(market: Market) -> None:
     status = market.beside["status"]
 
     assert status.code == 0
-    assert f"in use by process {market.process}" in status.err
+    assert f"process {market.process}" in status.err
     assert status.out.splitlines()[1].split()[0] == "psapi:pc"
 
 

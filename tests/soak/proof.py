@@ -141,7 +141,8 @@ def _fill(handle: Handle, truth: list[RiverPage], fetched_at: list[float], scrat
 
 def _tables(handle: Handle, database: str, twin: str, findings: Findings) -> None:
     for table, suffix in (_APPENDED | dict.fromkeys(_REPLACED, "FINAL")).items():
-        columns = f"* EXCEPT ({_OF_THE_RUN})" if table == "bronze_ingest_checkpoints" else "*"
+        left_out = {"bronze_ingest_checkpoints": _OF_THE_RUN, "raw_public_stash_pages": "stored_at"}.get(table)
+        columns = f"* EXCEPT ({left_out})" if left_out else "*"
         both: list[dict[int, tuple[int, int]]] = [
             dict(
                 handle.rows(
