@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.market import Market
+from benchmarks.market import Market, river
 from harvester.clock import SystemClock
 from harvester.model import Page, Queue, SpooledPage
 from harvester.store import migrations
@@ -101,30 +101,26 @@ def page_after_page(pages: int) -> None:
     """Whether the cost of a page and memory stay flat, and how fast the views are over what has gathered.
 
     Every page brings five new tabs of twenty items and five known ones, as a river does; 10,000 pages end at a
-    million listings. The upkeep of a harvest runs as often as it would at two pages a second. CPU is that of the
-    whole process, merges and upkeep included, without the making of pages. Ctrl-C ends the pages early; the views
+    million listings. The upkeep of a harvest runs as often as it would at two pages a second. CPU and memory are
+    those of the whole process, merges and upkeep included; another process makes the pages. Ctrl-C ends the pages early; the views
     are timed all the same.
     """
-    market = Market(0, 20)
     points = sorted({point for point in (100, 500, 1000, *range(2000, pages + 1, 1000), pages) if point <= pages})
-    with fresh_store() as store:
+    with fresh_store() as store, river(5, 5, 20) as published:
         upkeep = Upkeep(store.engine, 0, 0)
         print(
             f"{'page':>7} {'median':>9} {'p99':>9} {'CPU/page':>9} {'RSS':>8} {'parts':>6} {'listings':>10} {'homes':>10} "
             f"{'on disk':>8} {'elapsed':>8}"
         )
         window: list[float] = []
-        began, making, before = time.perf_counter(), 0.0, _cpu()
+        began, before = time.perf_counter(), _cpu()
         stop = threading.Event()
         signal.signal(signal.SIGINT, lambda *_: stop.set())
-        for number in range(1, pages + 1):
-            thread_cpu = time.thread_time()
-            body = market.river_page(5, 5)
-            making += time.thread_time() - thread_cpu
+        for number, body in zip(range(1, pages + 1), published, strict=False):
             window.append(store.commit(body)[0])
             upkeep.when_due(number / PAGES_A_SECOND)
             if number in points or stop.is_set():
-                cpu = _cpu() - before - making
+                cpu = _cpu() - before
                 window.sort()
                 print(
                     f"{number:>7,} {_at(window, 0.5):>6.0f} ms {_at(window, 0.99):>6.0f} ms {cpu / len(window) * 1000:>6.0f} ms "
@@ -133,7 +129,7 @@ def page_after_page(pages: int) -> None:
                     f"{store.handle.value(_DISK) / 1e6:>5.0f} MB {time.perf_counter() - began:>6.0f} s",
                     flush=True,
                 )
-                window, making, before = [], 0.0, _cpu()
+                window, before = [], _cpu()
             if stop.is_set():
                 break
         upkeep.close()

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from random import Random
 
 
@@ -85,6 +90,35 @@ class Market:
             "inventoryId": "Stash1",
         }
         return json.dumps(item, separators=(",", ":")).encode()
+
+
+@contextmanager
+def river(fresh: int, again: int, items: int) -> Iterator[Iterator[bytes]]:
+    """The pages of `Market.river_page` without end, made by a process of their own.
+
+    So neither the memory of what has been published nor the time to make it counts as the store's.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    reader, writer = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_publish, args=(writer, fresh, again, items), daemon=True)
+    process.start()
+    writer.close()
+    try:
+        yield iter(reader.recv_bytes, b"")
+    finally:
+        reader.close()
+        process.terminate()
+        process.join()
+
+
+def _publish(writer: Connection, fresh: int, again: int, items: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    market = Market(0, items)
+    try:
+        while True:
+            writer.send_bytes(market.river_page(fresh, again))
+    except BrokenPipeError:
+        return
 
 
 def _hex(text: str) -> str:

@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS silver_listings
     first_seen DateTime64(3, 'UTC') COMMENT 'fetch time of the first sighting of this item in this stash',
     league LowCardinality(String) COMMENT 'of the stash, else of the item',
     name String COMMENT 'without <<set:…>> marks; empty unless rare or unique',
-    type_line String,
+    type_line LowCardinality(String),
     base_type LowCardinality(String),
     rarity LowCardinality(String) COMMENT 'as the API says, else from the frame type',
     ilvl Int32,
