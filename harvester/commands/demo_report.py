@@ -26,6 +26,7 @@ SELECT league, currency_b AS currency, round(price, 2) AS chaos, round(lowest_pr
 FROM v_currency_latest
 WHERE code_a = 'chaos' AND price IS NOT NULL
 ORDER BY volume_a DESC
+LIMIT 1 BY currency
 LIMIT 5"""
 QUESTIONS = (
     ("What is listed most just now, and for how much:", QUERY),
