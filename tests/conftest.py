@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,7 +16,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from harvester.store.engine import Engine, Handle, quote_name
-from harvester.store.errors import StoreError, StoreFault
 from tests.http_front.process import ServerProcess
 
 settings.register_profile(
@@ -61,28 +61,37 @@ def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
         pytest.skip("--store server needs POE_TEST_CLICKHOUSE_URL")
 
 
-@pytest.fixture
-def empty_engine(store_url: str) -> Iterator[Engine]:
-    """An engine whose database does not exist yet; what a test creates is dropped."""
+@dataclass(frozen=True)
+class OpenStore:
+    """Where databases of tests are made and dropped."""
+
+    url: str
+    credentials: dict[str, str]
+    keeper: Handle
+
+
+@pytest.fixture(scope="module")
+def open_store(store_url: str) -> Iterator[OpenStore]:
+    """The store, kept open while a file's tests run: the engine stops with its last handle and starts slowly."""
     user = os.environ.get("POE_TEST_CLICKHOUSE_USER", ""), os.environ.get("POE_TEST_CLICKHOUSE_PASSWORD", "")
     credentials = dict(zip(("user", "password"), user, strict=True)) if store_url.startswith("http") else {}
-    engine = Engine(store_url, f"test_{uuid4().hex[:12]}", **credentials)
-    yield engine
-    try:
-        with engine.open(writes=False) as handle:
-            handle.run(f"DROP DATABASE IF EXISTS {quote_name(engine.database)} SYNC")
-    except StoreError as error:
-        if error.fault is not StoreFault.NO_DATABASE:
-            raise
+    with Engine(store_url, "default", **credentials).open(writes=False) as keeper:
+        yield OpenStore(store_url, credentials, keeper)
 
 
 @pytest.fixture
-def engine(empty_engine: Engine) -> Iterator[Engine]:
+def empty_engine(open_store: OpenStore) -> Iterator[Engine]:
+    """An engine whose database does not exist yet; what a test creates is dropped."""
+    engine = Engine(open_store.url, f"test_{uuid4().hex[:12]}", **open_store.credentials)
+    yield engine
+    open_store.keeper.run(f"DROP DATABASE IF EXISTS {quote_name(engine.database)} SYNC")
+
+
+@pytest.fixture
+def engine(empty_engine: Engine) -> Engine:
     """An engine with a fresh, empty database."""
     empty_engine.create_database()
-    # The engine stops with its last handle and takes a while to start again.
-    with empty_engine.open(writes=False):
-        yield empty_engine
+    return empty_engine
 
 
 @pytest.fixture

@@ -127,14 +127,6 @@ def test_a_store_without_database_has_nothing_applied_and_asking_creates_nothing
     assert not empty_engine.database_exists()
 
 
-def test_an_embedded_store_that_does_not_exist_is_not_created_by_asking(tmp_path: Path, files: Path) -> None:
-    engine = Engine(f"chdb://{tmp_path}/store", "poe_trade")
-
-    assert states(engine, files) == {"0001": "pending", "0002": "pending"}
-    assert migrations.dry_run(engine, load_migrations(files)).parsed
-    assert not (tmp_path / "store").exists()
-
-
 def test_applying_creates_the_database_and_reports_every_statement(empty_engine: Engine, files: Path) -> None:
     seen = apply(empty_engine, files)
 
