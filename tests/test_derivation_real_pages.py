@@ -33,7 +33,9 @@ def real_pages(shared_data: Path) -> list[bytes]:
     return bodies
 
 
-@pytest.mark.parametrize("order", ["as dated", "reversed", "each twice", "all twice"])
+@pytest.mark.parametrize(
+    "order", ["as dated", "reversed", "each twice", pytest.param("all twice", marks=pytest.mark.soak)]
+)
 def test_real_pages_read_as_they_are(
     handle: Handle, engine: Engine, tmp_path: Path, shared_data: Path, order: str
 ) -> None:

@@ -138,7 +138,7 @@ SETS = [
 @pytest.mark.parametrize("rules", SETS, ids=lambda rules: " ".join(rules.values()))
 @pytest.mark.parametrize("fixed", [False, True], ids=["sliding", "fixed"])
 def test_no_limit_is_ever_broken_whatever_the_jitter(rules: dict[str, str], fixed: bool) -> None:
-    hours = 1 if "60:30:30" in rules.values() else 3
+    hours = 0.5 if "60:30:30" in rules.values() else 1
     server = Server(rules, fixed=fixed)
 
     async def main(clock: VirtualClock) -> int:
@@ -150,7 +150,7 @@ def test_no_limit_is_ever_broken_whatever_the_jitter(rules: dict[str, str], fixe
     assert count >= 0.6 * hours * 3_600 * slowest
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_the_first_minutes_are_as_safe_as_the_rest(seed: int) -> None:
     server = Server({"Ip": "2:1:60"})
     run(lambda clock: harvest(Pacer(clock), server, clock, jitter(seed), 120), start=seed / 7)
@@ -160,9 +160,9 @@ def test_the_first_minutes_are_as_safe_as_the_rest(seed: int) -> None:
 @pytest.mark.parametrize("up", [0.02, 0.15, 0.28])
 def test_constant_latency_costs_at_most_15_percent_of_the_rate(up: float) -> None:
     server = Server({"Ip": "2:1:60"})
-    count = run(lambda clock: harvest(Pacer(clock), server, clock, constant(up, 0.3 - up), 3_600))
+    count = run(lambda clock: harvest(Pacer(clock), server, clock, constant(up, 0.3 - up), 1_200))
     assert server.violations == []
-    assert count >= 0.85 * 2 * 3_600
+    assert count >= 0.85 * 2 * 1_200
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_constant_latency_costs_at_most_15_percent_of_the_rate(up: float) -> Non
 )
 def test_a_bucketed_server_costs_one_429_at_most(limits: str, bucket: float) -> None:
     server = Server({"Ip": limits}, bucket=bucket)
-    run(lambda clock: harvest(Pacer(clock), server, clock, jitter(3), 4 * 3_600), start=0.123)
+    run(lambda clock: harvest(Pacer(clock), server, clock, jitter(3), 3_600), start=0.123)
     assert len(server.violations) <= 1
     assert server.early == 0
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("league", [None, "Standard", pytest.param("Harbinger", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "league", [None, *(pytest.param(league, marks=pytest.mark.soak) for league in ("Standard", "Harbinger"))]
+)
 def test_real_pages_are_stored_and_read_as_they_are(shared_data: Path, league: str | None) -> None:
     # A process of its own, for an embedded engine is one directory a process.
     command = [sys.executable, "-m", "tests.replay", str(shared_data / "psapi")]
