@@ -30,11 +30,11 @@ def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def stall_watch() -> Iterator[StallWatch]:
     """Fails a test whose event loop was held up; a test that does so on purpose clears `stalls`."""
-    # The heap of a whole test session is not the app's: what collecting it takes does not count.
+    # The heap of a whole test session is not the app's: what collecting it takes does not count. It stays frozen,
+    # so that the next test has only to look through what this one left.
     gc.collect()
     gc.freeze()
     with watching(StallWatch()) as watch:
         bench.WATCH = watch
         yield watch
-    gc.unfreeze()
     assert not watch.stalls, f"the event loop was held up: {watch.stalls}"
