@@ -211,6 +211,15 @@ def test_a_gap_is_left_only_where_that_is_said_and_shows_for_ever(stored: Scene)
     assert stored.standing().cursor == cursor(910)
 
 
+def test_a_clock_that_was_set_back_does_not_hide_the_move(stored: Scene) -> None:
+    stored.clock.elapsed -= 3_600
+
+    assert stored.replay(cursor(900), yes=True, allow_gap=True)[0] == 0
+    assert stored.standing().cursor == cursor(900)
+    assert stored.replay(cursor(950), yes=True, allow_gap=True)[0] == 0
+    assert stored.standing().cursor == cursor(950)
+
+
 def test_whatever_is_allowed_doubles_nothing(stored: Scene) -> None:
     for to in [cursor(place, other) for place in (100, 135, 140, 200) for other in (5, 6)]:
         before = stored.standing().cursor or ""

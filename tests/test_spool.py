@@ -185,6 +185,17 @@ def test_a_page_under_the_name_of_another_is_told(tmp_path: Path) -> None:
         Spool(tmp_path, QUEUE).get(2)
 
 
+def test_a_page_of_another_queue_is_told_and_left_where_it_lies(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, QUEUE)
+    spool.put(page(1))
+    other = Queue("psapi", "xbox")
+    taken = file_of(spool).rename(Spool(tmp_path, other).directory / "000000000001.page")
+
+    with pytest.raises(DamagedPage, match=f"a page of {QUEUE.key}"):
+        Spool(tmp_path, other).get(1)
+    assert taken.exists()
+
+
 def test_a_page_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(DamagedPage, match="No such file"):
         Spool(tmp_path, QUEUE).get(3)

@@ -19,6 +19,8 @@ from harvester.store.engine import Handle
 from harvester.store.spool import Spool
 
 PAGES_AROUND = 4
+_LATER = 0.002
+"""Seconds by which a time of the store, kept in milliseconds, is certainly later than another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,8 @@ def go_on_from(
     """
     last = around.last
     if last is not None and handle is not None:
+        # Of rows of the same seq the later one counts, also where the clock was set back since.
+        now = max(now, last.retrieved_at + _LATER)
         moved = Checkpoint(
             queue_key=queue.key,
             seq=last.seq,

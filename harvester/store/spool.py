@@ -44,6 +44,8 @@ class _Header(msgspec.Struct, frozen=True):
     response_ms: float
     rejected: str
     account_names: str = "keep"
+    queue: str = ""
+    """Whose page it is; empty in files of versions that did not say."""
 
 
 def spool_folder(directory: Path, queue: Queue) -> Path:
@@ -96,6 +98,7 @@ class Spool:
             response_ms=page.response_ms,
             rejected=page.rejected,
             account_names=page.account_names,
+            queue=page.queue.key,
         )
         content = msgspec.json.encode(header) + b"\n" + zstandard.ZstdCompressor(level=1).compress(page.body)
         data = b"\n".join((_MAGIC, hashlib.sha256(content).hexdigest().encode(), content))
@@ -126,6 +129,8 @@ class Spool:
             raise DamagedPage(path, f"written by another version: {error}") from error
         if header.seq != seq:
             raise DamagedPage(path, f"it holds page {header.seq}")
+        if header.queue not in ("", self._queue.key):
+            raise DamagedPage(path, f"it is a page of {header.queue}; move it into that queue's folder")
         body = zstandard.ZstdDecompressor().decompress(compressed)
         page = Page(
             queue=self._queue,
