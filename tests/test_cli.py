@@ -66,7 +66,8 @@ def test_without_a_demo_there_is_nothing_to_look_at(tmp_path: Path) -> None:
 
 IMAGINED_TERMINAL = (
     "-c",
-    "import poe_ledger_tui.command_line as line; line.on_a_terminal = lambda: True; import sys; line.run(sys.argv[1:])",
+    "import poe_ledger_tui.command_line as line, poe_ledger_tui.command_frame as frame, sys;"
+    " line.on_a_terminal = frame.on_a_terminal = lambda: True; line.run(sys.argv[1:])",
 )
 
 

@@ -165,6 +165,23 @@ class Handle:
         except Exception as error:
             raise self._doubt(sort_error(error)) from error
 
+    def export(self, sql: str) -> bytes:
+        """The result of a reading statement in the engine's own format, for `take` of another handle."""
+        self._settle()
+        try:
+            return bytes(self._client.raw_query(sql, fmt="Native"))
+        except Exception as error:
+            raise sort_error(error) from error
+
+    def take(self, table: str, block: bytes) -> None:
+        """Insert what `export` gave, as one block."""
+        self._settle()
+        try:
+            # A body that is made while it is sent is never sent twice (`server_connection`).
+            self._client.raw_insert(table, insert_block=(part for part in (block,)), fmt="Native")
+        except Exception as error:
+            raise self._doubt(sort_error(error)) from error
+
     def set_for_session(self, name: str, value: Any) -> None:
         """A setting for all later statements of this handle."""
         try:

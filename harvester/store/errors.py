@@ -129,6 +129,10 @@ class StoreError(Exception):
         return self.fault in _RETRYABLE
 
 
+_NO_ANSWER = re.compile(r"Unexpected response to server \w+ query:")
+"""What the driver says of an empty answer to its first question."""
+
+
 def sort_error(error: Exception) -> StoreError:
     """Any exception of the driver as a `StoreError`: by ClickHouse's code, else by where it came from."""
     if isinstance(error, StoreError):
@@ -148,6 +152,8 @@ def sort_error(error: Exception) -> StoreError:
         return StoreError(StoreFault.OTHER, text, code=code)
     if _READ_ONLY_USER.search(text):
         return StoreError(StoreFault.NOT_ALLOWED, f"{text}: the ClickHouse user may only read.")
+    if _NO_ANSWER.search(text):
+        return StoreError(StoreFault.UNREACHABLE, "the server does not answer: its greeting broke off")
     if isinstance(error, (OSError, TimeoutError)) or _looks_like_network(error):
         return StoreError(StoreFault.UNREACHABLE, _network_words(error) or text or type(error).__name__)
     return StoreError(StoreFault.OTHER, text or type(error).__name__)
