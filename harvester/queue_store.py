@@ -18,6 +18,7 @@ from harvester.store.errors import StoreError, StoreFault
 from harvester.store.name_guard import NameGuard
 from harvester.store.public_stash_layers import PageCounts
 from harvester.store.queue_lease import QueueLease
+from harvester.store.request_log import refused_since
 from harvester.store.spool import Spool
 
 
@@ -30,6 +31,8 @@ class Opened:
     """The newest checkpoint, the end of the stream included."""
     saved_cursor: str | None
     """What the cursor file says."""
+    refused_before: tuple[float, ...] = ()
+    """When requests of the queue were refused within the last hour, Epoch seconds."""
 
 
 class QueueStore(Protocol):
@@ -164,7 +167,12 @@ class ClickHouseQueueStore:
                 page = self._names.admit(spooled.page)
                 if page is not spooled.page:
                     self._spool.put(replace(spooled, page=page))
-        return Opened(standing, last_checkpoint(self._handle, self._queue), saved.cursor if saved else None)
+        return Opened(
+            standing,
+            last_checkpoint(self._handle, self._queue),
+            saved.cursor if saved else None,
+            refused_since(self._handle, self._queue, self._clock.now() - 3600),
+        )
 
     def _put(self, spooled: SpooledPage) -> None:
         page = spooled.page if self._names is None else self._names.admit(spooled.page)

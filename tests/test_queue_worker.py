@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from itertools import pairwise
 
 import pytest
@@ -212,6 +213,25 @@ def test_no_more_than_ten_refusals_an_hour_whatever_succeeds_in_between(ahead: i
         bench.run()
     assert stopped.value.todo
     assert sum(asked.status == 404 for asked in bench.api.truth.asked) <= 10 + ahead
+
+
+def test_starting_again_and_again_asks_no_more_than_the_hour_bears() -> None:
+    """As a service manager does with a harvest that stops: every start knows what was refused before it."""
+    refused: list[float] = []
+    now = Bench.START
+    while now < Bench.START + 3 * 3600:
+        bench = Bench(pages=10, faults=ScriptedFaults([answer(404, NO)] * 50), policy=policy_until_caught_up(ahead=0))
+        bench.clock.elapsed = now - Bench.START
+        bench.store.refused_before = tuple(at for at in refused if at > now - 3600)
+        with contextlib.suppress(QueueStopped):
+            bench.run(seconds=2000)
+        refused += [asked.at for asked in bench.api.truth.asked if asked.status == 404]
+        now = max(now, bench.clock.now()) + 20
+
+    per_hour = [sum(at <= other < at + 3600 for other in refused) for at in refused]
+    assert max(per_hour) <= 20
+    assert max(count for at, count in zip(refused, per_hour, strict=True) if at > Bench.START + 3600) <= 11
+    assert len(refused) >= 25, "it is still asked now and then"
 
 
 def test_refusals_that_are_rare_do_not_stop_a_queue() -> None:

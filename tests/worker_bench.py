@@ -55,6 +55,7 @@ class MemoryStore:
     fail_open: Callable[[], Exception | None] = lambda: None
     standing: Standing = field(default_factory=lambda: Standing(None, 1, (), ()))
     saved_cursor: str | None = None
+    refused_before: tuple[float, ...] = ()
     spooled: dict[int, SpooledPage] = field(default_factory=dict)
     committed: list[SpooledPage] = field(default_factory=list)
     given_up: list[int] = field(default_factory=list)
@@ -76,7 +77,7 @@ class MemoryStore:
         self.opened += 1
         if self.opened > 1:
             self.standing = self._stand()
-        return Opened(self.standing, None, self.saved_cursor)
+        return Opened(self.standing, None, self.saved_cursor, self.refused_before)
 
     def _stand(self) -> Standing:
         """As the spool and the store say after a restart."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from harvester.api.client import ApiClient
 from harvester.api.errors import ApiError, EdgeAnswer, RateLimited, Refused
@@ -32,6 +32,7 @@ RUBBISH_BEFORE_GOING_ON = 10
 REFUSAL_BACKOFF = 30.0
 """Seconds at least after a 4xx that is worth another try: each of them counts toward a ban."""
 EDGE_BACKOFF_MAXIMUM = 1800.0
+_NO_BACKOFF = Backoff(0.0, 0.0, 0.0)
 SLOW_ANSWER_SECONDS = 15.0
 """Seconds without an answer that are worth an event."""
 LOOK_AGAIN_SECONDS = 5.0
@@ -62,6 +63,21 @@ class Asker:
         self._restricted_since: float | None = None
         self._turned_back = False
         self._budget = RefusalBudget(clock)
+
+    async def remember_refusals(self, refused_before: Sequence[float]) -> None:
+        """Take over the refusals of earlier starts, Epoch seconds; waits where asking at once would be a loop."""
+        now = self._clock.now()
+        if pause := self._budget.remember([now - at for at in refused_before]):
+            count = len(refused_before)
+            await self._teller.retry_pause(
+                f"{count} requests were refused within the hour before this start",
+                count,
+                min(refused_before),
+                backoff=_NO_BACKOFF,
+                at_least=pause,
+                todo=self._feed.refusal_hint,
+            )
+            self._teller.over()
 
     async def next_reading(
         self, cursor: str, *, ahead: Callable[[], int], may_ask: Callable[[], Awaitable[None]]

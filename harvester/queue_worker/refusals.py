@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from harvester.api.errors import ApiError, EdgeAnswer, Refused
 from harvester.clock import Clock
@@ -17,13 +18,30 @@ HOUR = 3600.0
 
 
 class RefusalBudget:
-    """What one start of a queue has left. A 429 is no matter of its own: the pacer rules it."""
+    """What a queue has left. A 429 is no matter of its own: the pacer rules it.
+
+    A start knows of the refusals before it (`remember`), so that one after the other is no loop either.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._in_a_row = 0
         self._refused: deque[float] = deque()
         self._all: deque[float] = deque()
+
+    def remember(self, ages: Sequence[float]) -> float:
+        """Take down refusals of earlier starts, each so many seconds old.
+
+        Returns the seconds to wait before the first request: where the hour has had its share, one more is asked for
+        only as often as an hour bears it.
+        """
+        now = self._clock.monotonic()
+        recent = sorted(now - age for age in ages if 0 <= age < HOUR)
+        self._refused.extend(recent)
+        self._all.extend(recent)
+        if len(recent) < REFUSALS_AN_HOUR:
+            return 0.0
+        return max(0.0, recent[-1] + HOUR / REFUSALS_AN_HOUR - now)
 
     def answered(self) -> None:
         """A real answer came: what was refused is understood again, but not forgotten."""

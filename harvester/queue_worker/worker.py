@@ -48,7 +48,7 @@ class QueueWorker:
         self._meter = meter
         self._teller = Teller(queue, policy, clock=clock, random=random, meter=meter, events=events)
         self._hand_over = HandOver()
-        asker = Asker(queue, feed, api, store, policy, clock=clock, teller=self._teller)
+        self._asker = asker = Asker(queue, feed, api, store, policy, clock=clock, teller=self._teller)
         self._fetch_loop = FetchLoop(
             queue,
             feed,
@@ -88,6 +88,7 @@ class QueueWorker:
         self._teller.stands(QueueState.RECOVERING)
         opened = await open_store(self._store, self._teller, self._clock)
         cursor = self._stand(opened)
+        await self._asker.remember_refusals(opened.refused_before)
         self._teller.stands(QueueState.HARVESTING)
         try:
             async with asyncio.TaskGroup() as group:

@@ -275,6 +275,13 @@ MUTANTS = (
         "REFUSALS_BEFORE_STOP = 30\n",
         "tests/test_queue_worker.py::test_a_refused_request_is_tried_three_times_at_most",
     ),
+    Mutant(
+        "refusals of earlier starts",
+        REFUSALS,
+        r"len\(recent\) < REFUSALS_AN_HOUR",
+        "True",
+        "tests/test_queue_worker.py::test_starting_again_and_again_asks_no_more_than_the_hour_bears",
+    ),
     # Limits.
     Mutant(
         "reading the State header",
