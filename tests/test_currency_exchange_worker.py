@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harvester.feeds.base import Feed
-from harvester.feeds.currency_exchange import HOUR, CurrencyExchangeFeed, CurrencyHistoryFeed, hour_text
+from harvester.feeds.currency_exchange import DOUBT_SECONDS, HOUR, CurrencyExchangeFeed, CurrencyHistoryFeed, hour_text
 from harvester.lag import LagLevel
 from harvester.model import Outcome, Queue
 from harvester.queue_worker import QueueStopped
@@ -133,7 +133,8 @@ def test_a_cursor_off_the_retained_range_jumps_and_says_so() -> None:
     assert hours(played) == [NOW - 1000 * HOUR, *range(oldest, NOW, HOUR)]
     jump = played.store.committed[0].page
     assert (jump.http_status, jump.next_change_id) == (404, str(oldest))
-    assert statuses(played)[:3] == [404, 404, 200], "asked once more, then believed"
+    assert statuses(played)[:4] == [404, 404, 404, 200], "asked again after minutes, then believed"
+    assert jump.fetched_at - NOW > 2 * DOUBT_SECONDS
     assert f"nothing before {hour_text(oldest)}: 995 hours are left out" in played.said()
     assert "it is believed" in played.said()
 
@@ -276,6 +277,24 @@ def test_an_hour_that_will_never_come_does_not_hang_the_queue() -> None:
     assert (first.change_id, first.http_status) == (str(NOW - 6 * HOUR), 404)
     assert hours(played)[:6] == list(range(NOW - 6 * HOUR, NOW, HOUR))
     assert "is missing, but the hour" in played.said()
+
+
+def test_once_does_not_take_an_hour_that_is_missing_for_the_end_of_the_stream() -> None:
+    played = bench(exchange=denying(lambda _asked, hour, _now: hour if hour == NOW - 5 * HOUR else None))
+    played.run()
+    assert hours(played)[: DAY // HOUR] == list(range(NOW - DAY, NOW, HOUR))
+    assert played.meter.caught_up
+    assert "is missing, but the hour" in played.said()
+
+
+def test_a_jump_forwards_that_a_stale_answer_names_is_not_followed() -> None:
+    def wrong(_asked: int, hour: int, now: float) -> int | None:
+        return NOW - 2 * HOUR if hour == NOW - 20 * HOUR and now < NOW + 240 else None
+
+    played = bench(exchange=denying(wrong))
+    played.run()
+    assert hours(played) == list(range(NOW - DAY, NOW, HOUR))
+    assert all(spooled.page.http_status == 200 for spooled in played.store.committed)
 
 
 def test_an_hour_that_is_published_with_its_successors_late_is_not_left_out() -> None:

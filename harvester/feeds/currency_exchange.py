@@ -38,7 +38,7 @@ class Fill:
 FIRST_HOURS = {"pc": 1_722_024_000, "xbox": 1_722_024_000, "sony": 1_722_024_000, "poe2": 1_733_011_200}
 """Before these nothing was traded: 2024-07-26 20:00 UTC, and December 2024 for Path of Exile 2."""
 DOUBT_SECONDS = 300.0
-"""Of history: between the first looks at an hour that the API denies. Caches serve stale answers for minutes."""
+"""Between the first looks at hours that the API denies or leaves out. Caches serve stale answers for minutes."""
 _LONGEST_CURSOR = 12
 
 
@@ -135,7 +135,8 @@ class CurrencyExchangeFeed:
 
     def _gap(self, cursor: str, following: int) -> Reading:
         hours = (following - int(cursor)) // HOUR - 1
-        return PageFound(str(following), f"the API leaves out {hours:,} hours behind {hour_text(cursor)}")
+        doubt = f"the API leaves out {hours:,} hours behind {hour_text(cursor)}"
+        return PageFound(str(following), doubt, settled_after=DOUBT_SECONDS)
 
     def _off_range(self, cursor: str, oldest: int) -> Reading:
         hours = (oldest - int(cursor)) // HOUR
@@ -143,6 +144,7 @@ class CurrencyExchangeFeed:
             str(oldest),
             f"the hour {hour_text(cursor)} is not kept (any more); the API has nothing before {hour_text(oldest)}: "
             f"{hours:,} hours are left out",
+            settled_after=DOUBT_SECONDS,
         )
 
 

@@ -207,7 +207,9 @@ class FetchLoop:
         self._at_end = True
         if self._policy.until_caught_up or there_at is not None:
             await self._hand_over.empty()
-        if not self._hand_over:
+        if self._feed.beyond(self._cursor, self._clock.now()):
+            self._meter.caught_up = False  # a page is missing, and others are there behind it
+        elif not self._hand_over:
             overdue = there_at is not None and self._clock.now() >= there_at
             await self._confirm_end(http_status, response_ms, then, overdue=overdue)
         if self._policy.until_caught_up and self._meter.caught_up:
