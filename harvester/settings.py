@@ -240,6 +240,8 @@ def demo_settings(
         "POE_OAUTH_CLIENT_ID": "demo",
         "POE_OAUTH_CLIENT_SECRET": "demo-secret",
         "POE_CONTACT": "demo@localhost",
+        # Whoever tries the demo reads it, also where its lines go through a pipe.
+        "POE_LOG_FORMAT": "json" if kept.get("POE_LOG_FORMAT", "").strip().lower() == "json" else "human",
     }
     return _load(kept | demo, problems)
 
@@ -247,6 +249,7 @@ def demo_settings(
 _IGNORED_BY_DEMO = (
     *("POE_API_", "POE_AUTH_", "POE_OAUTH_", "POE_CX_", "POE_CLICKHOUSE_", "CH_"),
     *("POE_CURSOR_", "POE_CHECKPOINT_", "POE_SPOOL_", "POE_CONTACT", "POE_USER_AGENT", "POE_STASH_API_"),
+    "POE_ALERT_",
 )
 
 

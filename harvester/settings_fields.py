@@ -37,6 +37,7 @@ Feeds = Annotated[
     Shape(f"some of {', '.join(FEED_REALMS)}, separated by commas", shapes.choices(tuple(FEED_REALMS))),
 ]
 AccountNames = Annotated[str, shapes.one_of("keep", "hash", "drop")]
+LogFormat = Annotated[str, shapes.one_of("auto", "human", "json")]
 Verify = Annotated[str, shapes.one_of("yes", "no")]
 GrantType = Annotated[str, shapes.one_of("client_credentials")]
 
@@ -239,6 +240,28 @@ class SettingFields(BaseModel):
         default="keep",
         meaning="Store players' account names as they are, hashed with a salt kept beside the cursors, or not at all. "
         "Acts on pages that arrive.",
+    )
+    alert_command: shapes.CommandLine = _setting(
+        "POE_ALERT_COMMAND",
+        default="",
+        default_shown="off",
+        meaning="Run when a queue turns amber or red or has recovered, without a shell; the alert is JSON on its "
+        "standard input.",
+    )
+    alert_webhook: shapes.SecretUrl = _setting(
+        "POE_ALERT_WEBHOOK",
+        default=SecretStr(""),
+        meaning="Where the same JSON is posted; chats such as Slack, Mattermost and Discord read it as it is.",
+    )
+    alert_interval: shapes.Seconds = _setting(
+        "POE_ALERT_INTERVAL",
+        default="5m",
+        meaning="After an alert, what is no turn for the worse waits so long, queue by queue.",
+    )
+    log_format: LogFormat = _setting(
+        "POE_LOG_FORMAT",
+        default="auto",
+        meaning="Lines of a headless harvest: human, json, or auto, which is human on a terminal and json elsewhere.",
     )
     metrics_address: shapes.ListenAddress = _setting(
         "POE_METRICS_ADDRESS",

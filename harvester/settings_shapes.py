@@ -10,6 +10,7 @@ import difflib
 import ipaddress
 import os.path
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +160,28 @@ def secret(text: str) -> SecretStr:
     return SecretStr(text.strip("\r\n"))
 
 
+def secret_url(text: str) -> SecretStr:
+    """As `guarded_url`, never shown; empty is none. Its query may hold a token."""
+    text = text.strip()
+    if not text:
+        return SecretStr("")
+    base, _, query = text.partition("?")
+    if query and not _URL_CHARACTERS.fullmatch(query):
+        raise ValueError("")
+    return SecretStr(guarded_url(base) + (f"?{query}" if query else ""))
+
+
+def command_line(text: str) -> str:
+    """A command with its arguments, quoted as in a shell; empty is none."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"{error}.") from None
+    if text.strip() and not (words and words[0]):
+        raise ValueError("")
+    return text.strip()
+
+
 def local_path(text: str) -> Path:
     """An absolute path; `~` is the home directory, a relative path starts at the working directory."""
     text = text.strip()
@@ -266,6 +289,8 @@ Tries = Annotated[int, whole(1, 1_000, "a whole number from 1 to 1000")]
 Share = Annotated[float, Shape("a number from 0 to 1", share)]
 HeaderText = Annotated[str, Shape("one line of plain ASCII text", header_value)]
 Token = Annotated[str, Shape("one word of plain ASCII characters", token)]
+SecretUrl = Annotated[SecretStr, Shape("https://host[:port][/path]", secret_url)]
+CommandLine = Annotated[str, Shape("a command and its arguments, quoted as in a shell", command_line)]
 Secret = Annotated[SecretStr, Shape("the secret as it was given to you", secret)]
 PathName = Annotated[Path, Shape("a path", local_path)]
 OptionalPathName = Annotated[Path | None, Shape("the path of a file that holds only the secret", local_path)]

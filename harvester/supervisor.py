@@ -16,6 +16,7 @@ from random import Random
 
 import httpx
 
+from harvester.alert_hooks import Hook, alerting, hooks_of
 from harvester.api.access import ApiAccess
 from harvester.backoff import Backoff
 from harvester.clock import Clock, SystemClock
@@ -189,12 +190,16 @@ class Supervisor:
             with (
                 serving(socket_directory(self._settings, self._engine), self.snapshot, self._warn),
                 observing(self._settings.metrics_address, self.snapshot, self._warn),
+                alerting(self._hooks(), self._settings.alert_interval, self.snapshot, self._warn),
             ):
                 asyncio.run(self._main())
         except BaseException as error:  # handed to whoever waits
             self._failure = error
         finally:
             self._finished.set()
+
+    def _hooks(self) -> list[Hook]:
+        return hooks_of(self._settings.alert_command, self._settings.alert_webhook.get_secret_value())
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -97,7 +97,7 @@ def run_harvest(settings: Settings, options: HarvestOptions, *, out: TextIO, err
         transport=options.transport,
         demo=options.transport is not None,
     )
-    display = make_display(err, supervisor.snapshot, supervisor.events, options.goal)
+    display = make_display(err, supervisor.snapshot, supervisor.events, options.goal, settings.log_format)
     with leaving_on_signals(supervisor.stop) as leave:
         try:
             supervisor.start()

@@ -14,7 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from harvester.commands.fill_progress import FillProgress
+from harvester.commands.fill_progress import Filled, FillProgress
+from harvester.commands.json_lines import JsonLines
 from harvester.commands.output import printable, say
 from harvester.events import Event, EventLog, Level
 from harvester.lag import LagLevel
@@ -39,20 +40,51 @@ class Display(Protocol):
     ) -> None: ...
 
 
-def make_display(err: TextIO, snapshot: Callable[[], Snapshot], events: EventLog, goal: Goal) -> Display:
-    """The display that fits where `err` goes."""
-    return _LiveDisplay(err, snapshot, events, goal) if err.isatty() else _LineDisplay(err, snapshot, events)
+def make_display(
+    err: TextIO, snapshot: Callable[[], Snapshot], events: EventLog, goal: Goal, log_format: str = "human"
+) -> Display:
+    """The display that fits where `err` goes. `log_format`: `human`, `json`, or `auto`, json where nobody reads."""
+    if log_format == "json" or (log_format == "auto" and not err.isatty()):
+        return LineDisplay(snapshot, events, JsonLines(err))
+    return (
+        _LiveDisplay(err, snapshot, events, goal) if err.isatty() else LineDisplay(snapshot, events, _PlainLines(err))
+    )
 
 
-class _LineDisplay:
+class Lines(Protocol):
+    """How a display without a screen writes."""
+
+    def event(self, event: Event) -> None:
+        """What happened."""
+
+    def queue(self, queue: QueueSnapshot, snapshot: Snapshot, filled: Filled | None) -> None:
+        """How a queue stands."""
+
+
+class _PlainLines:
+    """For people."""
+
+    def __init__(self, err: TextIO) -> None:
+        self._err = err
+
+    def event(self, event: Event) -> None:
+        say(self._err, event_line(event))
+
+    def queue(self, queue: QueueSnapshot, snapshot: Snapshot, filled: Filled | None) -> None:
+        say(self._err, f"{_time(snapshot.taken_at)} {queue_line(queue, snapshot)}")
+        if filled:
+            say(self._err, f"{_time(snapshot.taken_at)} {queue.queue_key}: {filled.words()}")
+
+
+class LineDisplay:
     """Events as they come, and a line per queue every ten seconds."""
 
-    def __init__(self, err: TextIO, snapshot: Callable[[], Snapshot], events: EventLog) -> None:
-        self._err = err
+    def __init__(self, snapshot: Callable[[], Snapshot], events: EventLog, lines: Lines) -> None:
         self._snapshot = snapshot
+        self._lines = lines
         self._next_line = time.monotonic() + LINE_EVERY_SECONDS
         self._fills = FillProgress()
-        events.listen(lambda event: say(err, event_line(event)))
+        events.listen(lines.event)
 
     def tick(self) -> None:
         snapshot = self._snapshot()
@@ -62,9 +94,7 @@ class _LineDisplay:
             return
         self._next_line += LINE_EVERY_SECONDS
         for queue in snapshot.queues:
-            say(self._err, f"{_time(snapshot.taken_at)} {queue_line(queue, snapshot)}")
-            if filled := self._fills.of(queue, snapshot.taken_at):
-                say(self._err, f"{_time(snapshot.taken_at)} {queue.queue_key}: {filled.words()}")
+            self._lines.queue(queue, snapshot, self._fills.of(queue, snapshot.taken_at))
 
     def __enter__(self) -> Self:
         return self
