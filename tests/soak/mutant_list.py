@@ -215,10 +215,10 @@ MUTANTS = (
         CUT,
     ),
     Mutant(
-        "item homes come behind the items",
+        "item homes are written where a commit broke off before them",
         LAYERS,
-        r'( +)(self\._run\("items", seq\))',
-        r'\1self._run("item_homes", seq)\n\1\2',
+        r'( +)(self\._run\("item_homes", seq\))',
+        r"\1if not repeating:\n\1    \2",
         CUT,
     ),
     # Two readers must agree.
