@@ -252,7 +252,7 @@ ACTIONS: tuple[Action, ...] = (
         footer=True,
         priority=True,
     ),
-    Action("sanity.run_all", ("a",), "Run all", "Run every check.", _QUERY, "screen.run_all"),
+    Action("sanity.run_all", ("a",), "Run all", "Run every check.", _QUERY, "screen.run_all", footer=True),
     Action(
         "sanity.run_one", ("x",), "Run one", "Run the check under the cursor.", _QUERY, "screen.run_one", footer=True
     ),

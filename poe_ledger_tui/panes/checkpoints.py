@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -94,7 +96,15 @@ def row_of(queue: QueueSnapshot, picture: Picture, columns: tuple[Column, ...], 
     cursor = cursor_words(queue.queue_key, queue.cursor or queue.next_cursor)
     width = next((column.width for column in columns if column.key == "cursor"), 0)
     cells["cursor"] = Text(middle(cursor, width) or UNKNOWN, style=quiet)
-    return tuple(cells[column.key] for column in columns)
+    return _fitted(cells, columns)
+
+
+def _fitted(cells: Mapping[str, Text], columns: tuple[Column, ...]) -> tuple[Text, ...]:
+    """The cells in the order of the columns; what is cut off says so."""
+    row = tuple(cells[column.key] for column in columns)
+    for cell, column in zip(row, columns, strict=True):
+        cell.truncate(column.width, overflow="ellipsis")
+    return row
 
 
 def left_out_row(key: str, columns: tuple[Column, ...], theme: Theme) -> tuple[Text, ...]:
@@ -104,4 +114,5 @@ def left_out_row(key: str, columns: tuple[Column, ...], theme: Theme) -> tuple[T
         "state": Text("○ NO CLIENT", style=style(theme, "muted")),
         "trouble": Text(LEFT_OUT, style=style(theme, "muted")),
     }
-    return tuple(cells.get(column.key, Text(UNKNOWN, style=style(theme, "muted"))) for column in columns)
+    unknown = {column.key: Text(UNKNOWN, style=style(theme, "muted")) for column in columns}
+    return _fitted(unknown | cells, columns)

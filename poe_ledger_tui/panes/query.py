@@ -49,6 +49,8 @@ class QueryPane(Vertical):
         self._history: tuple[str, ...] = ()
         self._running_since: float | None = None
         self._cancelling = False
+        self._earlier = False
+        """The rows that are shown are of an earlier query than the one that was asked last."""
         self._cancelled = threading.Event()
         self._said = Text(_READ_ONLY)
 
@@ -152,6 +154,8 @@ class QueryPane(Vertical):
             self.ledger.say("There is no result to save yet.")
         elif self._export.busy:
             self.ledger.say("A result is being saved.")
+        elif self._earlier:
+            self.ledger.say("The last query has no result; run the one before again to save its rows.")
         else:
             self.app.push_screen(ExportScreen(self.ledger.clock.now()), lambda path: self._save(result, path))
 
@@ -212,12 +216,15 @@ class QueryPane(Vertical):
             from harvester.store.read_only import QueryCancelledError, query_hint
 
             role = "amber" if isinstance(message.error, QueryCancelledError) else "red"
-            self._say(f"{message.error} {query_hint(message.error)}".strip(), role)
+            words = f"{message.error} {query_hint(message.error)}".strip()
+            self._earlier = self.table.result is not None
+            self._say(f"{words}\nThe rows below are those of the query before." if self._earlier else words, role)
             return
         self.show_result(message.value)
 
     def show_result(self, result: QueryResult) -> None:
         """Show the first page of a result, and what it cost."""
+        self._earlier = False
         self.table.show(result)
         self._tell_result()
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from rich.text import Text
 from textual import events
+from textual.actions import parse
 from textual.widgets import Static
 
 from poe_ledger_tui.actions import BY_ID, EVERYWHERE, Action, actions_of
@@ -52,7 +53,7 @@ class LedgerFooter(Static):
         return roomy if roomy.cell_len <= width and not self._left_out else self._fit(picture, width, short=True)
 
     def _fit(self, picture: Picture, width: int, *, short: bool) -> Text:
-        wanted = [action for action in (*actions_of(EVERYWHERE), *actions_of(self._scope)) if action.footer]
+        wanted = [action for action in (*actions_of(EVERYWHERE), *actions_of(self._scope)) if self._wanted(action)]
         last = [self._one(action, picture, short=short) for action in wanted if action.id in _ALWAYS]
         # A screen's own actions are why one is there; where room is short, the others give way.
         own = [action for action in wanted if action.scope != EVERYWHERE]
@@ -73,6 +74,13 @@ class LedgerFooter(Static):
         for text in last:
             line.append_text(text)
         return line
+
+    def _wanted(self, action: Action) -> bool:
+        """Whether a key belongs here now: what the shown part of a screen has no use for is left out."""
+        if not action.footer:
+            return False
+        where, name, parameters = parse(action.call)
+        return where != "screen" or self.screen.check_action(name, parameters) is not False
 
     def _one(self, action: Action, picture: Picture, *, short: bool) -> Text:
         app = cast("LedgerApp", self.app)

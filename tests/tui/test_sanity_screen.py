@@ -18,6 +18,7 @@ from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError, StoreFault
 from poe_ledger_tui.query_desk import QueryDesk
 from poe_ledger_tui.screens.dialog import Reading
+from poe_ledger_tui.screens.export import ExportScreen
 from poe_ledger_tui.screens.sanity import SanityScreen
 from poe_ledger_tui.still import StillRoom
 from tests.tui.driving import cells, forgive_lock_waits, later, opened, run, text_of, until
@@ -174,6 +175,15 @@ def test_what_is_refused_and_what_fails_is_said_and_the_last_result_stays(room: 
             await ask(pilot, "SELECT [/x] nope")
             assert "Syntax error" in status(pilot) or "cannot be read" in status(pilot)
             assert cells(screen_of(pilot).query_pane.table) == [["7"]]
+            assert "The rows below are those of the query before." in status(pilot)
+            await pilot.press("f8")
+            await pilot.pause()
+            assert isinstance(pilot.app.screen, SanityScreen), "rows of another query are not saved under this one"
+            await ask(pilot, "SELECT 8 AS eight")
+            assert "The rows below" not in status(pilot)
+            await pilot.press("f8")
+            await pilot.pause()
+            assert isinstance(pilot.app.screen, ExportScreen)
 
     run(body)
 
