@@ -93,7 +93,7 @@ def test_bad_records_stay_visible(bench: Bench) -> None:
 
 def test_one_league_of_a_river(handle: Handle, engine: Engine, tmp_path: Path) -> None:
     bench = open_bench(handle, engine, tmp_path, leagues=("Standard",))
-    river = River(4, stashes_per_page=15, items_per_stash=4, population=50, oddities=5, pages=25)
+    river = River(4, stashes_per_page=15, items_per_stash=4, population=50, oddities=5, pages=12)
     bodies: list[tuple[Any, bytes]] = []
     for page in river.walk(0.0):
         bench.commit(page.body)
