@@ -167,6 +167,7 @@ class ClickHouseQueueStore:
                 page = self._names.admit(spooled.page)
                 if page is not spooled.page:
                     self._spool.put(replace(spooled, page=page))
+            self._committer.treat_begun(self._names.admit)
         return Opened(
             standing,
             last_checkpoint(self._handle, self._queue),

@@ -32,6 +32,10 @@ NAME = "Zwiebel#0815"
 BODY = page_of([stash("a", item("1"), accountName=NAME, lastCharacterName=NAME), stash("b", accountName=None)])
 
 
+class PulledPlug(BaseException):
+    """The process dies here."""
+
+
 class Harvest:
     """The store of one queue as the supervisor puts it together; `restart` makes it anew."""
 
@@ -41,6 +45,11 @@ class Harvest:
         self.queue = Queue("psapi", realm)
         self.warnings: list[str] = []
         self.next_seq = 1
+        self.crash_at = ""
+
+    def _crash_point(self, step: str) -> None:
+        if step == self.crash_at:
+            raise PulledPlug(step)
 
     def start(self, account_names: str) -> None:
         cursors = self.directory / "cursors"
@@ -56,6 +65,7 @@ class Harvest:
             store_thread=InPlace(),
             warn=self.warnings.append,
             names=guard_for(self.queue, account_names, cursors, self.warnings.append),
+            crash_point=self._crash_point,
         )
         self.next_seq = asyncio.run(self.store.open()).standing.next_seq
 
@@ -223,6 +233,45 @@ def test_pages_that_wait_in_the_spool_are_treated_as_the_operator_wants_it_now(
     salt = harvest.salt_file.read()
     assert accounts(handle)[0][2] == (hashed_name(salt, NAME) if after == "hash" and salt else "")
     assert treatments(handle)[0].startswith(after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "step", "spool_lost"),
+    [
+        ("keep", "hash", "dead letters", False),
+        ("keep", "hash", "listings", True),
+        ("keep", "drop", "items", False),
+        ("hash", "drop", "stash_state", False),
+    ],
+)
+def test_a_page_that_was_begun_before_the_operator_decided_otherwise_is_begun_anew(
+    harvest: Harvest, handle: Handle, before: str, after: str, step: str, spool_lost: bool
+) -> None:
+    bad = b'{"id":"bad","public":"true","accountName":"%b","items":[]}' % NAME.encode()
+    harvest.start(before)
+    harvest.put(page_of([bad, stash("a", item("1"), accountName=NAME), stash("b", accountName=None)]))
+    harvest.crash_at = step
+    with pytest.raises(PulledPlug):
+        harvest.commit()
+    harvest.crash_at = ""
+    harvest.stop()
+    if spool_lost:
+        for path in harvest.spool.directory.glob("*.page"):
+            path.unlink()
+
+    harvest.start(after)
+    harvest.commit()
+    harvest.stop()
+
+    salt = harvest.salt_file.read()
+    other = hashed_name(salt, NAME) if after == "hash" and salt else ""
+    assert accounts(handle) == [("pc", "a", other), ("pc", "b", "")]
+    assert [treatment.partition(":")[0] for treatment in treatments(handle)] == [after]
+    assert handle.value("SELECT count() FROM bronze_dead_letters") == 1
+    gone = [NAME, *([hashed_name(salt, NAME)] if before == "hash" and salt else [])]
+    for table in TABLES:
+        text = repr(handle.rows(f"SELECT * FROM {table}", as_bytes=True))
+        assert not any(name in text for name in gone), table
 
 
 @pytest.mark.parametrize("after", ["hash", "keep"])

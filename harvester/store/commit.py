@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from harvester.clock import Clock
-from harvester.model import Checkpoint, CheckpointStatus, Queue, SpooledPage
+from harvester.model import Checkpoint, CheckpointStatus, Page, Queue, SpooledPage
 from harvester.store.begun import begun_after
 from harvester.store.checkpoints import cursor_of_page, last_page_checkpoint, was_asked, write_checkpoint
 from harvester.store.crash_points import CrashPoint, no_crash
@@ -25,6 +26,9 @@ class Layers(Protocol):
 
     def withdraw(self, seq: int) -> None:
         """Take back what was derived of a page that is given up."""
+
+    def unbegin(self, seq: int) -> None:
+        """Take a page back whole, bronze included, as if it had never begun; one that the views show stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,19 @@ class Committer:
             begun.page.next_change_id,
         ):
             self._spool.put(begun)
+
+    def treat_begun(self, admit: Callable[[Page], Page]) -> None:
+        """Take back a page that is begun in the store, where `admit` would not let it in as it stands there.
+
+        Its spool file begins it anew, so the caller has treated that first.
+
+        Raises:
+            StoreError: the store cannot do it; call again.
+        """
+        last = last_page_checkpoint(self._handle, self._queue)
+        begun = begun_after(self._handle, self._queue, last.seq if last else 0)
+        if begun is not None and admit(begun.page) is not begun.page:
+            self._layers.unbegin(begun.seq)
 
     def knows(self, cursor: str) -> bool:
         """Whether a page that was asked with `cursor` is committed or spooled.

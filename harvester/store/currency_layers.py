@@ -88,6 +88,9 @@ class CurrencyExchangeLayers:
             settings={"mutations_sync": 1},
         )
 
+    def unbegin(self, seq: int) -> None:
+        """Nothing: an hour holds no names, so that none is ever taken back."""
+
     def _bronze(self, spooled: SpooledPage, *, repeating: bool) -> tuple[bytes, HourScan, str]:
         """The body as bronze holds it, what is in it, and a remark where that is not what came."""
         page, body = spooled.page, spooled.page.body

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from harvester.clock import utc
 from harvester.feeds.page_scan import PageScan, Record, keep_leagues, scan_page
-from harvester.model import SpooledPage
+from harvester.feeds.public_stash import FEED_NAME as PUBLIC_STASH
+from harvester.model import Queue, SpooledPage
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.dead_letters import DeadLetter, add_dead_letters, positions_set_aside
 from harvester.store.derive_sql import SHADOW_PREFIX, derivation, in_shadow
@@ -180,6 +181,22 @@ class PublicStashLayers:
         for table in ("silver_stashes", "silver_listings", "silver_items"):
             self._handle.run(
                 f"ALTER TABLE {table} DELETE WHERE realm = {quote_text(self._realm)} AND seq = {seq:d}",
+                settings={"mutations_sync": 1},
+            )
+
+    def unbegin(self, seq: int) -> None:
+        """Take a page back whole, as if it had never begun. One that the views show is history, and stays."""
+        if self._there("silver_stash_state", seq):
+            return
+        self.withdraw(seq)
+        queue = Queue(PUBLIC_STASH, self._realm)
+        # Bronze goes last: while it is there, a cut-off retreat is seen and done again.
+        for table, key, value in (
+            ("bronze_dead_letters", "queue_key", queue.key),
+            ("raw_public_stash_pages", "realm", self._realm),
+        ):
+            self._handle.run(
+                f"ALTER TABLE {table} DELETE WHERE {key} = {quote_text(value)} AND seq = {seq:d}",
                 settings={"mutations_sync": 1},
             )
 

@@ -22,7 +22,7 @@ from tests.http_front.process import ServerProcess
 from tests.http_front.wire import Wire
 from tests.tui.pty_terminal import ALTERNATE_SCREEN_LEFT, Terminal
 
-PAGES = 40
+PAGES = 16
 WAYS: dict[str, tuple[bytes | signal.Signals, set[int]]] = {
     "q": (b"q", {0}),
     "Ctrl-C": (b"\x03", {0, 130}),
@@ -46,14 +46,14 @@ def one(hangs: str, name: str) -> bool:
     with (
         tempfile.TemporaryDirectory(prefix="poe-ledger-leaving-", ignore_cleanup_errors=True) as text,
         ServerProcess(Path(text) / "data") as server,
-        simulated_api(PAGES, limit="4:1:60") as (_, straight),
+        simulated_api(PAGES, limit="2:1:60") as (_, straight),
         Wire(int(straight["POE_API_BASE_URL"].rpartition(":")[2])) as wire,
     ):
         home = Path(text)
         api = straight["POE_API_BASE_URL"]
         environ = {variable: value.replace(api, wire.url) for variable, value in straight.items()}
         environ |= {"POE_CLICKHOUSE_URL": server.url, "POE_CURSOR_DIR": f"{home}/cursors"}
-        terminal = Terminal(home, "--start", **environ, POE_SPOOL_MAX_BYTES="8KB")
+        terminal = Terminal(home, "--start", **environ, POE_SPOOL_MAX_BYTES="3KB")
         try:
             terminal.until(b"HARVESTING")
             time.sleep(1.0)
