@@ -18,6 +18,7 @@ from harvester.settings_fields import (
     FEED_REALMS,
     KNOWN_NAMES,
     PRODUCT,
+    SECRET_NAMES,
     VARIABLES,
     SettingFields,
     Variable,
@@ -27,6 +28,7 @@ from harvester.settings_sources import (
     SettingsError,
     SettingsProblem,
     clickhouse_address,
+    env_file_remarks,
     find_strangers,
     merge,
     read_env_file,
@@ -210,7 +212,11 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
         SettingsError: with every value that cannot be used.
     """
     from_file, problems = read_env_file(env_file)
-    return _load(merge(os.environ if environ is None else environ, from_file), problems)
+    return _load(
+        merge(os.environ if environ is None else environ, from_file),
+        problems,
+        env_file_remarks(env_file, from_file, SECRET_NAMES),
+    )
 
 
 def demo_settings(
@@ -243,7 +249,7 @@ def demo_settings(
         # Whoever tries the demo reads it, also where its lines go through a pipe.
         "POE_LOG_FORMAT": "json" if kept.get("POE_LOG_FORMAT", "").strip().lower() == "json" else "human",
     }
-    return _load(kept | demo, problems)
+    return _load(kept | demo, problems, [])
 
 
 _IGNORED_BY_DEMO = (
@@ -258,11 +264,11 @@ def warnings_for(environ: Mapping[str, str]) -> list[str]:
     return find_strangers(merge(environ, {}), KNOWN_NAMES)
 
 
-def _load(values: dict[str, str], problems: list[SettingsProblem]) -> Settings:
+def _load(values: dict[str, str], problems: list[SettingsProblem], of_file: list[str]) -> Settings:
     known = {name: value for name, value in values.items() if name in KNOWN_NAMES}
     addressed, more = clickhouse_address(known)
     problems = problems + more
-    remarks = [*warnings_for(values), *_remarks(addressed)]
+    remarks = [*of_file, *warnings_for(values), *_remarks(addressed)]
     overruled = {alias for entry in VARIABLES if entry.name in addressed for alias in entry.aliases}
     effective = {name: value for name, value in addressed.items() if name not in overruled}
     settings = None

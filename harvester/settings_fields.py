@@ -315,6 +315,11 @@ VARIABLES: tuple[Variable, ...] = (
 KNOWN_NAMES: frozenset[str] = frozenset(name for entry in VARIABLES for name in (entry.name, *entry.aliases))
 """Every name under which a value is read."""
 
+SECRET_NAMES: tuple[str, ...] = tuple(
+    name for entry in VARIABLES if entry.secret for name in (entry.name, *entry.aliases)
+)
+"""Those whose value nobody else should read."""
+
 
 def variables_help(width: int = 100) -> str:
     """All variables as text for the terminal."""

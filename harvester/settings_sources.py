@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +50,18 @@ class SettingsError(Exception):
         count = len(self.problems)
         head = "A setting cannot be used." if count == 1 else f"{count} settings cannot be used."
         return "\n".join([head, *(str(problem) for problem in self.problems)])
+
+
+def env_file_remarks(path: Path | None, values: Mapping[str, str], secrets: Collection[str]) -> list[str]:
+    """A remark on a `.env` that holds one of `secrets` (names of variables) and that every user can read."""
+    held = [name for name in secrets if values.get(name, "").strip()]
+    try:
+        mode = path.stat().st_mode if path is not None and held and os.name == "posix" else 0
+    except OSError:
+        return []
+    if not mode & stat.S_IROTH:
+        return []
+    return [f"Every user of this machine can read {path}, which holds {', '.join(held)}. Run: chmod 600 {path}"]
 
 
 def read_env_file(path: Path | None) -> tuple[dict[str, str], list[SettingsProblem]]:

@@ -46,13 +46,15 @@ class StoredSource:
         self._moves.append(move)
 
     def earlier(self, seconds: float = 0.0) -> None:
-        """Go back by so much, and by one Snapshot at least."""
+        """Go back by so much, by one Snapshot at least, to the first one at most."""
 
         def move(stored: StoredSnapshots) -> None:
-            found = stored.before(self._place() - seconds)
+            place = self._place()
+            found = stored.before(place - seconds)
             if found is None:
                 self.remark = "Nothing earlier is stored."
-            else:
+                found = stored.after(place - seconds) if seconds else None  # the first one, where the step was too wide
+            if found is not None and found < place:
                 self._at = found
 
         self._moves.append(move)

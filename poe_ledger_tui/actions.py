@@ -50,7 +50,7 @@ class Action:
 
 
 _GO, _HARVEST, _SCHEMA, _QUERY = "Go to", "Harvest", "Schema", "Query"
-_VIEW, _LEAVE = "View", "Leave"
+_VIEW, _PAST, _LEAVE = "View", "The past", "Leave"
 
 ACTIONS: tuple[Action, ...] = (
     # Everywhere
@@ -124,7 +124,43 @@ ACTIONS: tuple[Action, ...] = (
         "everywhere.copy", ("y",), "Copy", "Copy the selected cell or text to the clipboard.", _VIEW, "app.copy_cell"
     ),
     Action("everywhere.copy_row", ("Y",), "Copy row", "Copy the selected row to the clipboard.", _VIEW, "app.copy_row"),
-    Action("everywhere.theme", ("t",), "Theme", "The next theme: dark, light, the terminal's own.", _VIEW, "app.theme"),
+    Action(
+        "everywhere.theme", ("ctrl+t",), "Theme", "The next theme: dark, light, the terminal's own.", _VIEW, "app.theme"
+    ),
+    Action(
+        "everywhere.earlier",
+        ("left_square_bracket",),
+        "Earlier",
+        "Back in time by one stored picture of the harvest; the harvest itself goes on.",
+        _PAST,
+        "app.travel(-1)",
+    ),
+    Action(
+        "everywhere.later",
+        ("right_square_bracket",),
+        "Later",
+        "Forward by one; behind the newest comes the present.",
+        _PAST,
+        "app.travel(1)",
+    ),
+    Action(
+        "everywhere.much_earlier",
+        ("left_curly_bracket",),
+        "Ten minutes back",
+        "Back in time by ten minutes.",
+        _PAST,
+        "app.travel(-600)",
+    ),
+    Action(
+        "everywhere.much_later",
+        ("right_curly_bracket",),
+        "Ten minutes on",
+        "Forward by ten minutes.",
+        _PAST,
+        "app.travel(600)",
+    ),
+    Action("everywhere.time", ("t",), "Go to a time", "Show the harvest as it was at a time.", _PAST, "app.ask_time"),
+    Action("everywhere.now", ("T",), "Now", "Back from the past to what is now.", _PAST, "app.now"),
     Action(
         "everywhere.palette",
         ("colon", "ctrl+p"),

@@ -107,6 +107,7 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
         self._kind: SourceKind | None = None
         self._frozen: tuple[float, Snapshot | None] | None = None
         self._source_trouble = ""
+        self._remark = ""
         self._drawn_at = 0.0
         self._leaving = False
         for own in theme.OWN_THEMES:
@@ -149,6 +150,7 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
             snapshot=self._snapshot if frozen is None else frozen[1],
             kind=self._kind,
             frozen_since=None if frozen is None else frozen[0],
+            remark=self._remark,
             source_trouble=self._source_trouble,
         )
 
@@ -165,6 +167,7 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
 
     def on_snapshot_taken(self, message: SnapshotTaken) -> None:
         self._snapshot, self._kind, self._source_trouble = message.snapshot, message.kind, ""
+        self._remark = message.remark
         if self._frozen is None:
             self._draw()
 
@@ -248,7 +251,7 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Dangerous actions are greyed out where one may only watch."""
-        if self._room_state.monitor and action in dangerous_calls():
+        if action in dangerous_calls() and (self._room_state.monitor or self.picture.past):
             return None
         return super().check_action(action, parameters)
 
@@ -283,6 +286,31 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
         self._frozen = None if self._frozen is not None else (self.clock.now(), self._snapshot)
         self._draw()
 
+    def action_travel(self, seconds: float) -> None:
+        """Back or forward in time, by so many seconds and by one stored Snapshot at least."""
+        self._travelled(self.room.travel(seconds))
+
+    def action_now(self) -> None:
+        """Back to what is now."""
+        self._travelled(self.room.go_to(None))
+
+    def action_ask_time(self) -> None:
+        """Ask for a time, and show the harvest as it was then."""
+        from poe_ledger_tui.screens.ask_time import AskTimeScreen
+
+        def go(at: float | None) -> None:
+            if at is not None:
+                self._travelled(self.room.go_to(at))
+
+        self.push_screen(AskTimeScreen(self.clock.now()), go)
+
+    def _travelled(self, trouble: str) -> None:
+        if trouble:
+            self.say(trouble)
+        elif self._frozen is not None:
+            self._frozen = None
+            self._draw()
+
     def action_theme(self) -> None:
         """The next theme."""
         place = theme.CYCLE.index(self.theme) if self.theme in theme.CYCLE else -1
@@ -295,6 +323,16 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
 
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen))
+
+    @property
+    def no_store_words(self) -> str:
+        """Why nothing can be asked of the store from here, and what to do; for where `room.engine` is None."""
+        if self._room_state.stage is Stage.WATCHING:
+            return (
+                "The harvest that is watched holds the store: ask it in the app of that harvest, "
+                "or end it and press r here."
+            )
+        return "The store is not open yet."
 
     def say(self, text: str) -> None:
         """A toast. The text may hold a stranger's words."""

@@ -17,6 +17,10 @@ from poe_ledger_tui.wishes import Wishes, on_a_terminal
 if TYPE_CHECKING:
     from harvester.settings import Settings, SettingsError
 
+FEED_HELP = "Instead of POE_FEEDS: psapi or cxapi. May be repeated."
+REALM_HELP = "Instead of POE_REALMS: pc, xbox, sony or poe2 (cxapi only). May be repeated."
+"""Written out: the settings, which know the choices, are loaded only when something is to be done."""
+
 app = typer.Typer(
     name="poe-ledger",
     epilog="Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 migrations pending, drifted or failed · "

@@ -14,7 +14,7 @@ import typer
 from harvester.commands.exit_codes import DONE, INTERRUPTED, MISUSED
 from harvester.commands.output import say
 from harvester.version import __version__
-from poe_ledger_tui.command_frame import Mode, app, finish, none_empty, open_screen
+from poe_ledger_tui.command_frame import FEED_HELP, REALM_HELP, Mode, app, finish, none_empty, open_screen
 from poe_ledger_tui.wishes import SIMULATED_FEED, on_a_terminal
 
 if TYPE_CHECKING:
@@ -80,10 +80,14 @@ def harvest(
         bool, typer.Option("--once", help="Stop at the end of the stream, when everything is committed.")
     ] = False,
     pages: Annotated[int | None, typer.Option("--pages", min=1, help="Stop after so many pages of each queue.")] = None,
-    feed: Annotated[list[str] | None, typer.Option("--feed", help="Instead of POE_FEEDS; may be repeated.")] = None,
-    realm: Annotated[list[str] | None, typer.Option("--realm", help="Instead of POE_REALMS; may be repeated.")] = None,
+    feed: Annotated[list[str] | None, typer.Option("--feed", help=FEED_HELP)] = None,
+    realm: Annotated[list[str] | None, typer.Option("--realm", help=REALM_HELP)] = None,
     league: Annotated[
-        list[str] | None, typer.Option("--league", help="Keep only this league; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--league",
+            help="Keep only this league, by the name the API gives it, for example Standard. May be repeated.",
+        ),
     ] = None,
     since: Annotated[
         str,
@@ -140,7 +144,9 @@ def status(
 
     finish(
         context.obj,
-        lambda settings, command: run_status(settings, json=json, out=sys.stdout, err=sys.stderr, command=command),
+        lambda settings, command: run_status(
+            settings, json=json, out=sys.stdout, err=sys.stderr, command=command, demo=context.obj.demo
+        ),
     )
 
 
@@ -151,7 +157,8 @@ def doctor(
 ) -> None:
     """Look over settings, credentials, clock, disk, store, schema, limits, spool and cursors; say what to mend.
 
-    Changes nothing. Makes one token request where an OAuth client is configured.
+    Changes nothing. Asks for a token where an OAuth client is configured, and for an hour of the currency exchange
+    where that is harvested.
     """
     from harvester.commands.demo import demo_transport
     from harvester.commands.doctor import report_unusable_settings, run_doctor

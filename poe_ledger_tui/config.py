@@ -24,6 +24,7 @@ CLIPBOARDS = ("auto", "osc52", "native")
 _KEY_NAMES = """
 escape enter tab space backspace delete insert up down left right home end pageup pagedown colon slash question_mark
 comma full_stop semicolon minus plus underscore equals_sign asterisk left_square_bracket right_square_bracket
+left_curly_bracket right_curly_bracket
 left_parenthesis right_parenthesis less_than_sign greater_than_sign at number_sign percent_sign ampersand
 exclamation_mark vertical_line tilde grave_accent apostrophe quotation_mark backslash dollar_sign circumflex_accent
 """

@@ -16,7 +16,7 @@ from textual.message import Message
 
 from harvester.clock import Clock
 from harvester.events import Event, Level
-from harvester.snapshot_source import LiveSource
+from harvester.snapshot_source import LiveSource, SnapshotSource
 from poe_ledger_tui.messages import EventsCame, RoomChanged, RoomState, Stage
 from poe_ledger_tui.session import HarvestPlan, PlanError, Readied, open_store, other_harvest, retry_pause
 from poe_ledger_tui.source import Sampler
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harvester.model import Queue
     from harvester.store.engine import Engine
     from harvester.supervisor import Supervisor
+    from poe_ledger_tui.time_travel import TimeTravel
 
 _SCHEMA, _RETRY, _CLOSE = "schema", "retry", "close"
 
@@ -48,6 +49,7 @@ class EngineRoom:
         self._state = RoomState()
         self._closing = threading.Event()
         self._supervisor: Supervisor | None = None
+        self._time_travel: TimeTravel | None = None
         self._queues: dict[str, Queue] = {}
         self._wanted = False
         self.engine: Engine | None = None
@@ -84,6 +86,28 @@ class EngineRoom:
 
     def retry_now(self) -> None:
         self._asked.put(_RETRY)
+
+    def travel(self, seconds: float) -> str:
+        travel = self._time_travel
+        if travel is None or not travel.possible:
+            return self._no_past
+        (travel.earlier if seconds < 0 else travel.later)(abs(seconds) if abs(seconds) > 1 else 0.0)
+        self._sampler.hurry()
+        return ""
+
+    def go_to(self, at: float | None) -> str:
+        travel = self._time_travel
+        if travel is None or not travel.possible:
+            return "" if at is None else self._no_past
+        travel.show(at)
+        self._sampler.hurry()
+        return ""
+
+    @property
+    def _no_past(self) -> str:
+        if self._state.stage is Stage.WATCHING:
+            return "The past lies in the store, which the watched harvest holds: look at it in the app of that harvest."
+        return "The past lies in the store, which is not open yet."
 
     def schema_changed(self) -> None:
         self._asked.put(_SCHEMA)
@@ -167,7 +191,8 @@ class EngineRoom:
 
     def _watch(self, plan: HarvestPlan, todo: str) -> None:
         """Show the harvest of another process; whoever waits for a request meanwhile is the caller."""
-        self._sampler.watch(other_harvest(plan))
+        source, self.engine = other_harvest(plan, self._clock)
+        self._show(source)
         self._tell(stage=Stage.WATCHING, words="", todo=todo, monitor=True)
         if plan.monitor:
             self._wait_for()
@@ -199,8 +224,15 @@ class EngineRoom:
             return
         self._queues = {queue.key: queue for queue in plan.queues}
         self._supervisor = supervisor
-        self._sampler.watch(source)
+        self._show(source)
         self._tell(stage=Stage.READY, words="", todo="", monitor=False)
+
+    def _show(self, source: SnapshotSource) -> None:
+        """Draw the harvest from here on; its past, where the store can be asked."""
+        from poe_ledger_tui.time_travel import TimeTravel
+
+        self._time_travel = TimeTravel(source, self.engine, self._clock)
+        self._sampler.watch(self._time_travel)
 
     def _wait_for(self, *wanted: str, timeout: float | None = None) -> str | None:
         """The next thing that is asked of the room, "" when the time is over; None when it is to close."""

@@ -81,8 +81,10 @@ class RoomState:
 class SnapshotTaken(Message):
     """The newest Snapshot. Only the last of several waiting ones is handled."""
 
-    def __init__(self, snapshot: Snapshot, kind: SourceKind) -> None:
+    def __init__(self, snapshot: Snapshot, kind: SourceKind, remark: str = "") -> None:
+        """`remark` is what its source has to say beside it."""
         super().__init__()
+        self.remark = remark
         self.snapshot = snapshot
         self.kind = kind
 

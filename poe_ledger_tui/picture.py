@@ -10,6 +10,8 @@ from poe_ledger_tui.messages import RoomState, Stage
 
 STALE_AFTER_SECONDS = 3.0
 """A live source speaks every second: older than this is said aloud."""
+STORED_STALE_AFTER_SECONDS = 15.0
+"""A harvester writes into the store every five seconds."""
 _MOVING = frozenset(QueueState) - {QueueState.STOPPED, QueueState.FAILED, QueueState.PAUSED, QueueState.STOPPING}
 
 
@@ -25,13 +27,22 @@ class Picture:
     """None before the first Snapshot."""
     frozen_since: float | None = None
     """Since when the operator has frozen the picture; None while it moves."""
+    remark: str = ""
+    """What the source says beside the Snapshot."""
     source_trouble: str = ""
     """Why no new Snapshot came; empty while they come."""
 
     @property
     def at(self) -> float:
-        """The instant that is shown: ages and countdowns count from here. A frozen picture stands still."""
+        """The instant that is shown: ages and countdowns count from here. What is frozen, or past, stands still."""
+        if self.past and self.snapshot is not None:
+            return self.snapshot.taken_at
         return self.now if self.frozen_since is None else self.frozen_since
+
+    @property
+    def past(self) -> bool:
+        """Whether a time of the past was asked for."""
+        return self.kind is SourceKind.PAST
 
     @property
     def age(self) -> float | None:
@@ -41,7 +52,8 @@ class Picture:
     @property
     def stale(self) -> bool:
         """Whether the figures are older than they should be (and not because somebody froze them)."""
-        return self.frozen_since is None and self.age is not None and self.age > STALE_AFTER_SECONDS
+        limit = STORED_STALE_AFTER_SECONDS if self.kind is SourceKind.STORED else STALE_AFTER_SECONDS
+        return self.frozen_since is None and not self.past and self.age is not None and self.age > limit
 
     @property
     def queues(self) -> tuple[QueueSnapshot, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from harvester.clock import Clock
 from harvester.snapshot_source import SnapshotSource
 from poe_ledger_tui.messages import SchemaState, Stage
 
@@ -107,6 +108,15 @@ class Room(Protocol):
     def retry_now(self) -> None:
         """Try a lost store at once."""
 
+    def travel(self, seconds: float) -> str:
+        """Show the harvest as it was so much earlier (below 0) or later, by one stored Snapshot at least.
+
+        Returns why that cannot be, in words; empty where it can.
+        """
+
+    def go_to(self, at: float | None) -> str:
+        """Show the harvest as it was at a time, in epoch seconds; None is now. Returns as `travel`."""
+
     def schema_changed(self) -> None:
         """Somebody applied migrations: look again, and go on where that was what it lacked."""
 
@@ -177,13 +187,20 @@ def open_store(plan: HarvestPlan, say: Callable[[str], None]) -> Readied:
     return Readied(Stage.READY, engine, schema=schema)
 
 
-def other_harvest(plan: HarvestPlan) -> SnapshotSource:
-    """The harvest of another process with the same store, for watching."""
+def other_harvest(plan: HarvestPlan, clock: Clock) -> tuple[SnapshotSource, Engine | None]:
+    """The harvest of another process with the same store, for watching; and the store, where it may be asked as well.
+
+    An embedded store is in the hands of that process, which tells by its socket; a server is asked itself.
+    """
     from harvester.attach import AttachedSource
     from harvester.commands.store_access import engine_of
     from harvester.snapshot_address import socket_directory
+    from harvester.stored_source import StoredSource
 
-    return AttachedSource(socket_directory(plan.settings, engine_of(plan.settings)))
+    engine = engine_of(plan.settings)
+    if engine.embedded_directory is None:
+        return StoredSource(engine, clock), engine
+    return AttachedSource(socket_directory(plan.settings, engine)), None
 
 
 def schema_state(engine: Engine, blocking: tuple[str, ...] = ()) -> SchemaState:

@@ -32,6 +32,10 @@ class Sampler:
             self._thread = threading.Thread(target=self._sample_and_post, name="sampler", daemon=True)
             self._thread.start()
 
+    def hurry(self) -> None:
+        """Do not wait for the next second: something else is to be shown. Safe from every thread."""
+        self._wake.set()
+
     def stop(self) -> None:
         """Post nothing more. Returns at once."""
         self._ending = True
@@ -48,7 +52,8 @@ class Sampler:
             if source is None:
                 break
             try:
-                self._post(SnapshotTaken(source.read(), source.kind))
+                snapshot = source.read()
+                self._post(SnapshotTaken(snapshot, source.kind, source.remark))
                 events = source.new_events()
                 tries = 0
             except Exception as error:  # a source that fails must not end the thread: it is asked again

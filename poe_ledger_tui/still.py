@@ -38,6 +38,14 @@ class StillRoom:
     def retry_now(self) -> None:
         self.told.append(("retry_now", None))
 
+    def travel(self, seconds: float) -> str:
+        self.told.append(("travel", seconds))
+        return ""
+
+    def go_to(self, at: float | None) -> str:
+        self.told.append(("go_to", at))
+        return ""
+
     def schema_changed(self) -> None:
         self.told.append(("schema_changed", None))
 

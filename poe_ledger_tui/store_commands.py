@@ -10,7 +10,7 @@ import typer
 
 from harvester.commands.exit_codes import MISUSED
 from harvester.commands.output import say
-from poe_ledger_tui.command_frame import app, finish, none_empty, open_screen
+from poe_ledger_tui.command_frame import REALM_HELP, app, finish, none_empty, open_screen
 from poe_ledger_tui.wishes import on_a_terminal
 
 
@@ -70,7 +70,7 @@ def migrate(
 @app.command()
 def sanity(
     context: typer.Context,
-    only: Annotated[str | None, typer.Argument(help="One file of schema/sanity, for example bronze.")] = None,
+    only: Annotated[str | None, typer.Argument(help="One file of schema/sanity: bronze, silver or currency.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
 ) -> None:
     """Open the app on the checks. With --headless, a file or --json: judge them. Exit code 4 where one is red."""
@@ -153,7 +153,7 @@ def replay(
 def rebuild(
     context: typer.Context,
     layer: Annotated[str, typer.Argument(help="What to derive anew: silver.")],
-    realm: Annotated[list[str] | None, typer.Option("--realm", help="Instead of POE_REALMS; may be repeated.")] = None,
+    realm: Annotated[list[str] | None, typer.Option("--realm", help=REALM_HELP)] = None,
     json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
 ) -> None:
     """Derive silver anew from the pages that bronze still holds. The harvest must be stopped meanwhile."""

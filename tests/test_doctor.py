@@ -17,10 +17,13 @@ import pytest
 from harvester.api.restrictions import RestrictionFile, SavedLimits, SavedPolicy
 from harvester.clock import VirtualClock, virtual_time
 from harvester.commands.doctor import report_unusable_settings, run_doctor
+from harvester.feeds.currency_exchange import DAY, start_of_hour
 from harvester.model import Page, Queue, Rule, SpooledPage, Triplet
 from harvester.settings import SettingsError, load_settings
 from harvester.simulator.api import SimulatedApi, demo_settings
-from harvester.simulator.faults import Faults, ScriptedFaults, answer, edge
+from harvester.simulator.exchange import CurrencyExchange
+from harvester.simulator.exchange_endpoint import ExchangeEndpoint
+from harvester.simulator.faults import Faults, Override, ScriptedFaults, answer, edge
 from harvester.simulator.river import River
 from harvester.simulator.transport import SimulatorTransport
 from harvester.store.cursor_file import CursorFile
@@ -90,6 +93,7 @@ class Practice:
             client_secret=SECRET,
             date_skew=self.skew,
             faults=self.faults,
+            endpoints=[ExchangeEndpoint([CurrencyExchange(1, "pc", oldest=start_of_hour(self.clock.now()) - DAY)])],
         )
         environ = {
             **demo_settings("https://api.example"),
@@ -430,6 +434,33 @@ def test_configuration_counts_more_than_schema_and_that_more_than_the_rest(in_us
         assert in_use.examine()[0] == 3
         in_use.secret = "wrong"
         assert in_use.examine()[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "code"), [(None, "ok", 0), (answer(503), "failed", 1)], ids=["there", "away"]
+)
+def test_the_currency_exchange_is_asked_where_it_is_harvested(
+    practice: Practice, fault: Override | None, verdict: str, code: int
+) -> None:
+    practice.environ = {"POE_FEEDS": "cxapi", "POE_OAUTH_CLIENT_ID": "", "POE_OAUTH_CLIENT_SECRET": ""}
+    practice.faults = ScriptedFaults([fault], on="currency-exchange") if fault else None
+    practice.skew = 20.0
+    found_code, found = practice.examine()
+
+    assert (found_code, found["exchange"][0]["verdict"]) == (code, verdict)
+    assert len(practice.api.truth.asked) == 1, "one request, and nothing more"
+    if code == 0:
+        assert found["clock"][0]["verdict"] == "warning", "its Date tells the time where no token does"
+    else:
+        assert "POE_CX_BASE_URL" in found["exchange"][0]["todo"]
+
+
+def test_what_cannot_run_is_not_spoken_of_as_if_it_did(practice: Practice) -> None:
+    practice.environ = {"POE_FEEDS": "psapi,cxapi", "POE_OAUTH_CLIENT_ID": "", "POE_OAUTH_CLIENT_SECRET": ""}
+    _, found = practice.examine()
+
+    assert "queues cxapi:pc (psapi:pc is left out: no OAuth client)" in found["settings"][-1]["found"]
+    assert [finding["found"].split(": ")[0] for finding in found["cursor"]] == ["cxapi:pc"]
 
 
 def test_settings_that_cannot_be_used_are_the_whole_report() -> None:

@@ -257,6 +257,15 @@ def test_control_characters_of_a_result_do_not_reach_the_terminal(
     assert "[bold]t[/]" in out
 
 
+def test_a_store_without_a_page_says_how_to_begin(engine: Engine, table: Handle, checks: Path) -> None:
+    migrate(engine)
+    begin = "The store is empty: nothing was ever harvested here. Begin: poe-ledger --headless harvest\n"
+    assert run(engine, checks)[2] == f"2 checks: 2 red.\n{begin}"
+
+    table.run("INSERT INTO bronze_ingest_checkpoints (queue_key, seq) VALUES ('psapi:pc', 1)")
+    assert run(engine, checks)[2] == "2 checks: 2 red.\n"
+
+
 def test_the_shipped_checks_are_red_on_an_empty_store_and_none_fails(engine: Engine) -> None:
     directory = schema_files.sanity_directory()
     if not list(directory.glob("*.sql")):

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from harvester.model import Queue
 from harvester.settings import (
+    FEED_REALMS,
     VARIABLES,
     Settings,
     SettingsError,
@@ -24,6 +25,7 @@ from harvester.settings import (
 )
 from harvester.settings_shapes import byte_size, seconds, split_list
 from harvester.version import __version__
+from poe_ledger_tui import command_frame
 
 SECRET = "Zx9-tell-nobody"
 EXAMPLE = Path(__file__).parent.parent / ".env.example"
@@ -469,6 +471,30 @@ def test_typos_are_pointed_out(tmp_path: Path) -> None:
     assert warnings_for({"CH_WEATHER": "x", "PATH": "x", "POETRY_HOME": "x", "POE_REALM": "", "CH_USER": "x"}) == []
     (tmp_path / ".env").write_text("POE_LEAGE=Standard\n")
     assert "POE_LEAGUES" in load_settings({}, tmp_path / ".env").warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "said"),
+    [
+        ("CH_PASSWORD=x\n", 0o644, True),
+        ("CH_PASSWORD=x\n", 0o640, False),
+        ("CH_PASSWORD=\n", 0o644, False),
+        ("POE_REALMS=pc\n", 0o644, False),
+    ],
+)
+def test_a_secret_that_every_user_can_read_is_pointed_out(tmp_path: Path, text: str, mode: int, said: bool) -> None:
+    file = tmp_path / ".env"
+    file.write_text(text)
+    file.chmod(mode)
+    warnings = load_settings({}, file).warnings
+
+    assert bool(warnings) is said
+    assert not said or warnings[0].endswith(f"which holds CH_PASSWORD. Run: chmod 600 {file}")
+
+
+def test_the_help_of_options_names_every_choice() -> None:
+    assert all(feed in command_frame.FEED_HELP for feed in FEED_REALMS)
+    assert all(realm in command_frame.REALM_HELP for realms in FEED_REALMS.values() for realm in realms)
 
 
 def test_overrides() -> None:

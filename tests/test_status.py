@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from harvester.commands.status import run_status
 from harvester.events import Event, EventLog, Level, moment
 from harvester.model import Page, Queue, SpooledPage
 from harvester.settings import Settings, load_settings
-from harvester.snapshot import Trouble
+from harvester.snapshot import QueueState, Trouble
 from harvester.snapshot_builder import SnapshotBuilder, this_harvester
 from harvester.snapshot_server import SnapshotServer
 from harvester.store.cursor_file import CursorFile
@@ -70,7 +71,9 @@ def test_a_harvested_store_tells_queues_layers_and_schema(handle: Handle, engine
 
     answer = json.loads(status(settings_for(engine, tmp_path), as_json=True)[1])
     assert set(answer) == {"store", "schema", "said", "queues", "layers", "harvest", "events"}
-    (queue,) = answer["queues"]
+    queue, *waiting = answer["queues"]
+    assert [entry["queue"] for entry in waiting] == ["psapi:xbox", "cxapi:pc", "cxapi:xbox"]
+    assert {entry["level"] for entry in waiting} == {"unknown"}, "no page yet"
     assert (queue["cursor"], queue["cursor_file"], queue["spool_pages"]) == ("c2", "1-2-3", 1)
 
 
@@ -118,6 +121,24 @@ def test_a_damaged_cursor_file_is_trouble_to_be_shown(engine: Engine, tmp_path: 
 
     assert code == 0
     assert "psapi_pc.json cannot be read" in out
+
+
+def test_a_demo_that_has_ended_is_not_late(handle: Handle, engine: Engine, tmp_path: Path) -> None:
+    bench = open_bench(handle, engine, tmp_path / "bench")
+    bench.commit(page_of([stash("S", item("a"))]))
+    sink = TelemetrySink(engine)
+    now = SystemClock().now()  # the table keeps Snapshots for 90 days
+    ended = full_snapshot("psapi:pc", taken_at=now)
+    sink.flush(replace(ended, queues=tuple(replace(queue, state=QueueState.STOPPED) for queue in ended.queues)))
+    sink.close()
+    levels = []
+    for demo in (False, True):
+        out, clock = io.StringIO(), VirtualClock(now)
+        run_status(settings_for(engine, tmp_path), json=False, out=out, err=out, clock=clock, demo=demo)
+        levels.append(next(line.split()[1] for line in out.getvalue().splitlines() if line.startswith("psapi:pc")))
+
+    assert levels[0] != "ended", "anybody else wants to know how long ago it was"
+    assert levels[1] == "ended"
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -185,6 +185,9 @@ def test_a_screen_follows_the_newest_goes_back_and_returns(sink: TelemetrySink, 
     assert (total(source.read()), source.kind) == (10, SourceKind.PAST)
     source.earlier(7)
     assert total(source.read()) == 0
+    source.later()
+    source.earlier(600)
+    assert (total(source.read()), source.remark) == (0, "Nothing earlier is stored."), "as far as it goes"
     source.later(100)
     assert (total(source.read()), source.kind) == (10, SourceKind.STORED)
 

@@ -43,7 +43,7 @@ def run_doctor(
 ) -> int:
     """Look everything over, print what was found, and return the exit code.
 
-    `transport` makes what the one token request travels on; None is the network. `run_async` runs a coroutine to its
+    `transport` makes what its requests travel on; None is the network. `run_async` runs a coroutine to its
     end; `command` begins the commands in hints.
     """
     looks = examine(

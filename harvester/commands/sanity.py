@@ -17,6 +17,7 @@ from harvester.commands.output import print_table, printable, say
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.migration_status import is_unborn
+from harvester.store.read import nothing_harvested
 from harvester.store.sanity import CheckResult, SanityFilesError, load_checks, run_checks
 from harvester.store.schema_files import SchemaFilesMissingError, sanity_directory
 from harvester.store.verdict import Level
@@ -66,10 +67,23 @@ def run_sanity(
         rows = [[r.level.value, r.file.stem, r.title, f"{r.took_ms} ms", _told(r)] for r in results]
         print_table(out, ["level", "file", "check", "took", "figures"], rows, _STYLES)
     say(err, _summary(results))
+    if _nothing_yet(engine, results):
+        say(err, f"The store is empty: {nothing_yet(command)}")
     levels = {result.level for result in results}
     if Level.ERROR in levels:
         return FAILED
     return RED if Level.RED in levels else DONE
+
+
+def _nothing_yet(engine: Engine, results: Sequence[CheckResult]) -> bool:
+    """Whether checks are red only because there is nothing to check."""
+    if all(result.level is Level.GREEN for result in results):
+        return False
+    try:
+        with engine.open_read_only() as handle:
+            return nothing_harvested(handle)
+    except StoreError:
+        return False  # the results have said what is wrong
 
 
 def _told(result: CheckResult) -> str:

@@ -25,7 +25,7 @@ from harvester.feeds.registry import make_feed
 from harvester.lag import lag_level
 from harvester.model import Queue
 from harvester.settings import Settings
-from harvester.snapshot import Snapshot, Trouble
+from harvester.snapshot import QueueState, Snapshot, Trouble
 from harvester.store import migrations
 from harvester.store.cursor_file import CursorFile, CursorFileDamaged
 from harvester.store.engine import Engine
@@ -67,14 +67,16 @@ def run_status(
     err: TextIO,
     clock: Clock | None = None,
     command: str = HEADLESS,
+    demo: bool = False,
 ) -> int:
     """Print the status and return the exit code. Writes nothing, and needs no store to say what the files say.
 
-    `command` begins the commands in hints.
+    `command` begins the commands in hints. Of a demo nobody expects that it goes on: its queues are not late when it
+    has ended.
     """
     engine = engine_of(settings)
     files = [_files(settings, queue) for queue in settings.queues]
-    telling = _Telling(settings, engine, files, json, out, err, (clock or SystemClock()).now(), command)
+    telling = _Telling(settings, engine, files, json, out, err, (clock or SystemClock()).now(), command, demo)
     try:
         if is_unborn(engine):
             return telling.without_store(f"There is no store yet: {nothing_yet(command)}", DONE)
@@ -124,6 +126,7 @@ class _Telling:
     err: TextIO
     now: float
     command: str
+    demo: bool
 
     def whole(self, schema: MigrationStatus, figures: StoreFigures) -> int:
         queues = [self._with_files(row, figures.troubles.get(row["queue_key"])) for row in figures.health]
@@ -131,7 +134,7 @@ class _Telling:
         queues += [
             self._from_files(files, figures.troubles.get(files.queue_key))
             for files in self.files
-            if files.queue_key not in told and (files.known or files.queue_key in figures.troubles)
+            if files.queue_key not in told
         ]
         if self.json:
             store = {**self._store(), "engine": figures.engine_version, "bytes": figures.bytes_on_disk}
@@ -243,7 +246,7 @@ class _Telling:
         rows = [
             [
                 queue["queue"],
-                queue["level"],
+                "ended" if self.demo and queue["state"] == QueueState.STOPPED else queue["level"],
                 "–" if queue["lag_seconds"] is None else f"{queue['lag_seconds']:,.0f} s",
                 queue["state"] or "–",
                 f"{queue['spool_pages']:,}",

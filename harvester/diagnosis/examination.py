@@ -13,7 +13,7 @@ from harvester.diagnosis.disk_checks import disk_findings
 from harvester.diagnosis.finding import Finding, failed
 from harvester.diagnosis.limit_checks import limit_findings
 from harvester.diagnosis.queue_checks import holder_of_queue, queue_findings
-from harvester.diagnosis.settings_checks import settings_findings
+from harvester.diagnosis.settings_checks import can_run, settings_findings
 from harvester.diagnosis.store_checks import StoreView, store_view
 from harvester.feeds.registry import FEEDS
 from harvester.settings import Settings
@@ -32,6 +32,7 @@ def examine(
 ) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
     """What is looked at, in words, and the look itself, in turn. `run_async` runs a coroutine to its end."""
     queues = tuple(queue for queue in settings.queues if queue.feed in FEEDS)
+    runnable = tuple(queue for queue in queues if can_run(settings, queue)) or queues
     views: list[StoreView] = []
 
     def store() -> list[Finding]:
@@ -43,11 +44,11 @@ def examine(
         return run_async(api_findings(settings, transport() if transport else None, clock))
 
     yield "settings", lambda: settings_findings(settings)
-    yield "credentials", _safely("credentials", ask)
+    yield "API", _safely("credentials", ask)
     yield "disk", _safely("disk", lambda: disk_findings(settings, engine, disk))
     yield "store", _safely("store", store)
     yield "limits", _safely("limits", lambda: limit_findings(settings, clock.now()))
-    for queue in queues:
+    for queue in runnable:
         view = views[0] if views else StoreView((), False, {})
         yield f"queue {queue}", _safely("spool", lambda queue=queue, view=view: queue_findings(settings, queue, view))  # type: ignore[misc]
 

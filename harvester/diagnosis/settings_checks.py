@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from harvester.diagnosis.finding import Fault, Finding, failed, ok, warning
-from harvester.feeds.registry import FEEDS
+from harvester.feeds.registry import FEEDS, make_feed
+from harvester.model import Queue
 from harvester.settings import Settings, SettingsError
 
 CHECK = "settings"
@@ -12,7 +13,8 @@ CHECK = "settings"
 def settings_findings(settings: Settings) -> list[Finding]:
     """What there is to say of settings that were read."""
     found = [warning(CHECK, remark, "Mend it in the environment or in .env.") for remark in settings.warnings]
-    queues = [queue.key for queue in settings.queues if queue.feed in FEEDS]
+    named = [queue for queue in settings.queues if queue.feed in FEEDS]
+    queues = [queue.key for queue in named if can_run(settings, queue)] or [queue.key for queue in named]
     if not queues:
         return [
             *found,
@@ -24,7 +26,17 @@ def settings_findings(settings: Settings) -> list[Finding]:
             ),
         ]
     leagues = ", ".join(settings.leagues) if settings.leagues else "all leagues"
-    return [*found, ok(CHECK, f"queues {', '.join(queues)}; {leagues}; requests go out as {settings.user_agent!r}")]
+    left_out = [queue.key for queue in named if queue.key not in queues]
+    without = f" ({', '.join(left_out)} is left out: no OAuth client)" if left_out else ""
+    return [
+        *found,
+        ok(CHECK, f"queues {', '.join(queues)}{without}; {leagues}; requests go out as {settings.user_agent!r}"),
+    ]
+
+
+def can_run(settings: Settings, queue: Queue) -> bool:
+    """Whether a queue has what it needs: for some feeds that is the operator's OAuth client."""
+    return settings.has_oauth_client or not make_feed(queue.feed, settings).needs_token
 
 
 def unusable_settings(error: SettingsError) -> list[Finding]:

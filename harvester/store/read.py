@@ -71,6 +71,15 @@ def read_figures(handle: Handle) -> StoreFigures:
     )
 
 
+def nothing_harvested(handle: Handle) -> bool:
+    """Whether no page was ever committed into this store.
+
+    Raises:
+        StoreError: the store cannot be asked or lacks the tables.
+    """
+    return not handle.value("SELECT count() FROM (SELECT 1 FROM bronze_ingest_checkpoints LIMIT 1)")
+
+
 class _Queue(msgspec.Struct):
     queue_key: str = ""
     trouble: Trouble | None = None

@@ -9,6 +9,8 @@ from harvester.store.migration_status import MigrationState, read_status
 from harvester.store.schema_files import migrations_directory
 
 SURVEY_EVERY_SECONDS = 30.0
+FIRST_SURVEYS_AFTER_SECONDS = (5.0, 5.0, 10.0)
+"""A store that was just made grows fast, and nobody wants to read that it holds nothing."""
 
 
 def unasked(engine: Engine) -> StoreSnapshot:
@@ -24,6 +26,7 @@ class Survey:
         self._engine = engine
         self._handle: Handle | None = None
         self._next: float | None = None
+        self._soon = list(FIRST_SURVEYS_AFTER_SECONDS)
 
     def when_due(self, monotonic: float, now: float) -> tuple[StoreSnapshot, SchemaSnapshot] | None:
         """What the store says; None where it need not be asked yet.
@@ -40,7 +43,7 @@ class Survey:
             "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()"
         )
         schema = read_status(self._handle, self._engine, load_migrations(migrations_directory()))
-        self._next = monotonic + SURVEY_EVERY_SECONDS
+        self._next = monotonic + (self._soon.pop(0) if self._soon else SURVEY_EVERY_SECONDS)
         store = StoreSnapshot(
             kind=unasked(self._engine).kind,
             url=self._engine.url,

@@ -49,6 +49,8 @@ class ChecksPane(Vertical):
         self._waiting: list[str] = []
         self._stop = threading.Event()
         self._trouble = ""
+        self._empty = False
+        """Whether the store had no page when the checks were run last."""
         self._read = False
 
     def compose(self) -> ComposeResult:
@@ -112,7 +114,7 @@ class ChecksPane(Vertical):
         if self.running:
             self.ledger.say("Checks are being run.")
         elif engine is None:
-            self._trouble = "The store is not open yet."
+            self._trouble = self.ledger.no_store_words
         elif checks:
             self._trouble = ""
             self._stop = stop = threading.Event()
@@ -151,6 +153,7 @@ class ChecksPane(Vertical):
                 self._trouble = str(message.error)
         elif self._work.is_current(message):
             self._waiting = []
+            self._empty = message.value is True
             if message.error is not None:
                 self._trouble = f"{message.error} {getattr(message.error, 'hint', '')}".strip()
             self.screen.refresh_bindings()
@@ -218,6 +221,9 @@ class ChecksPane(Vertical):
             return many_lines(f"!! {self._trouble}", style(theme, "red"), limit=600)
         if self._waiting:
             return Text(f"… {len(self._waiting)} to run   F4 stops", style(theme, "accent"))
+        if self._empty:
+            todo = "press 1, then space to begin. Checks are red until there is something to check."
+            return Text(f"! Nothing was harvested yet: {todo}", style(theme, "amber"))
         judged = [self._judged.get(_key(check)) for check in self._checks]
         return overview(
             [item.result if item else None for item in judged],
@@ -252,12 +258,21 @@ def _load() -> tuple[Check, ...]:
     return tuple(load_checks(sanity_directory()))
 
 
-def _run_and_report(engine: Engine, checks: tuple[Check, ...], stop: threading.Event, report: Report) -> None:
-    """Run checks one after the other until all are done or it is told to stop. Raises `StoreError`."""
+def _run_and_report(engine: Engine, checks: tuple[Check, ...], stop: threading.Event, report: Report) -> bool:
+    """Run checks one after the other until all are done or it is told to stop; whether the store holds no page.
+
+    Raises `StoreError`.
+    """
+    from harvester.store.errors import StoreError
+    from harvester.store.read import nothing_harvested
     from harvester.store.sanity import LIMITS, run_check
 
     with engine.open_read_only(LIMITS) as handle:
         for check in checks:
             if stop.is_set():
-                return
+                break
             report(run_check(handle, check))
+        try:
+            return nothing_harvested(handle)
+        except StoreError:
+            return False  # the checks have said what is wrong

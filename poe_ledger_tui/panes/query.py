@@ -113,7 +113,7 @@ class QueryPane(Vertical):
         if self.running:
             self.ledger.say("A query runs; F4 cancels it.")
         elif engine is None:
-            self._say("The store is not open yet.", "amber")
+            self._say(self.ledger.no_store_words, "amber")
         elif not sql:
             self._say("Write a query first, for example: SELECT * FROM v_ingest_health", "amber")
         else:

@@ -106,6 +106,6 @@ class LedgerScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Dangerous actions are greyed out where one may only watch."""
-        if action in dangerous_calls() and self.picture.room.monitor:
+        if action in dangerous_calls() and (self.picture.room.monitor or self.picture.past):
             return None
         return super().check_action(action, parameters)

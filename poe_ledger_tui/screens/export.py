@@ -31,7 +31,7 @@ class ExportScreen(ModalScreen[Path | None]):
             dialog.border_title = "Save the result"
             yield Input(f"~/{self._name}.csv", id="path")
             yield Static(
-                "CSV is for spreadsheets: texts that one would run get an apostrophe in front. JSON is exact;\n"
+                "CSV is for spreadsheets: texts that one would run get an apostrophe in front. JSON is exact; "
                 "JSONL is one object a line. Only you may read the file.",
                 markup=False,
             )

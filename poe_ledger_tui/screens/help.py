@@ -13,8 +13,15 @@ from textual.widgets import Static
 from poe_ledger_tui.actions import ACTIONS, BY_ID, bindings_of
 from poe_ledger_tui.theme import style
 
-_WORDS = 64
-"""Cells of a description."""
+_INDENT = 16
+"""Cells of the column of keys."""
+_FRAME = 5
+"""Cells of the dialog's frame, padding and scrollbar."""
+_WIDEST = 90
+_MANNERS = (
+    "Tables: arrows move, enter opens. Tab goes to the next pane. Text can be selected with the mouse; with Shift "
+    "held, the terminal selects. Keys are changed in app.toml: see the runbook."
+)
 
 
 class HelpScreen(ModalScreen[None]):
@@ -32,12 +39,23 @@ class HelpScreen(ModalScreen[None]):
             dialog.border_title = "Keys"
             dialog.border_subtitle = "escape closes"
             with VerticalScroll():
-                yield Static(self._text(), markup=False)
+                yield Static("", id="help-text", markup=False)
+
+    def on_mount(self) -> None:
+        self._show()
+
+    def on_resize(self) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        """In the width that the dialog has: `.dialog` in the style sheet."""
+        width = max(40, min(_WIDEST, self.app.size.width * 96 // 100) - _FRAME)
+        self.query_one("#help-text", Static).update(self._text(width))
 
     def action_close(self) -> None:
         self.dismiss(None)
 
-    def _text(self) -> Text:
+    def _text(self, width: int) -> Text:
         keys: dict[str, list[str]] = {}
         off: set[str] = set()
         opening = {action.id for action in ACTIONS if action.keys == ("enter",)}
@@ -59,11 +77,8 @@ class HelpScreen(ModalScreen[None]):
                 shown = " ".join(dict.fromkeys(keys[action.id]))
                 text.append(f"  {shown:<14}", style(now, "strong"))
                 words = action.description + (" Not while watching." if action.id in off else "")
-                text.append(f"\n{' ' * 16}".join(wrap(words, _WORDS)) + "\n")
+                text.append(f"\n{' ' * _INDENT}".join(wrap(words, width - _INDENT)) + "\n")
             text.append("\n")
-        text.append(
-            "Tables: arrows move, enter opens. Tab goes to the next pane. Text can be selected with the mouse;\n"
-        )
-        text.append("with Shift held, the terminal selects. Keys are changed in app.toml: see the runbook.\n")
+        text.append("\n".join(wrap(_MANNERS, width)) + "\n")
         text.append("Signs: ! amber, !! red, ● running, ○ stopped, ‖ paused or frozen.", style(now, "muted"))
         return text

@@ -147,7 +147,7 @@ class MigrationsScreen(LedgerScreen):
 
         engine = self.room.engine
         if engine is None:
-            self.ledger.say("The store is not open yet.")
+            self.ledger.say(self.ledger.no_store_words)
             return
         self._enter(Phase.REHEARSING)
         self._work.begin(lambda _: rehearse(engine))
@@ -389,7 +389,7 @@ class MigrationsScreen(LedgerScreen):
             words = f"!! {clean(self._trouble, limit=600)} Looked at again every {LOOK_AGAIN_SECONDS:.0f} s."
             return Text(words, style(theme, "red"))
         if self._status is None or self._plan is None:
-            waiting = "The store is not open yet." if self.room.engine is None else "… looking"
+            waiting = self.ledger.no_store_words if self.room.engine is None else "… looking"
             return Text(waiting, style(theme, "muted"))
         from poe_ledger_tui.migration_words import summary
 

@@ -10,7 +10,7 @@ from poe_ledger_tui.messages import Stage
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.safe_text import clean
 from poe_ledger_tui.theme import style
-from poe_ledger_tui.words import duration
+from poe_ledger_tui.words import date_time, duration
 
 _DOING = {Stage.COLD, Stage.OPENING, Stage.MIGRATING, Stage.CLOSING}
 _API_TROUBLE = {QueueState.RETRYING, QueueState.FAILED}
@@ -48,6 +48,9 @@ def banner_words(picture: Picture) -> tuple[str, str]:
         return f"!! NOT HARVESTING: {clean(room.words)}{todo}", "red"
     if picture.source_trouble:
         return f"!! DISCONNECTED: {clean(picture.source_trouble)} — asked again every second{todo}", "red"
+    if picture.past and picture.snapshot is not None:
+        words = f"◂ THE PAST: the harvest as it was at {date_time(picture.snapshot.taken_at)} — [ ] step, T is now"
+        return f"{words}. {clean(picture.remark)}" if picture.remark else words, "amber"
     lost = [queue for queue in picture.queues if queue.state is QueueState.STORE_LOST]
     if lost:
         return _trouble("!! STORE LOST", lost, picture), "red"
@@ -55,6 +58,8 @@ def banner_words(picture: Picture) -> tuple[str, str]:
     moving = [queue for queue in picture.queues if queue.state not in _API_TROUBLE | {QueueState.STOPPED}]
     if api and not moving:
         return _trouble("!! API LOST", api, picture), "red"
+    if picture.remark:
+        return f"! {clean(picture.remark)}", "amber"
     return "", ""
 
 

@@ -102,15 +102,25 @@ def header_text(picture: Picture, title: str, width: int, theme: Theme) -> Text:
     text.append(words, style(theme, role))
     if picture.room.demo:
         text.append("  DEMO", style(theme, "accent"))
-    if picture.kind is SourceKind.ATTACHED:
-        text.append("  WATCHING", style(theme, "accent"))
-    elif picture.kind in (SourceKind.STORED, SourceKind.PAST):
-        text.append("  FROM THE STORE", style(theme, "accent"))
+    text.append_text(_source_words(picture, theme))
     for part in _optional_parts(picture, theme):
         if text.cell_len + part.cell_len + 2 <= width:
             text.append("  ")
             text.append_text(part)
     return text
+
+
+def _source_words(picture: Picture, theme: Theme) -> Text:
+    """Where the figures come from, and how old they are: those of this process are of this second."""
+    if picture.kind is None or picture.snapshot is None:
+        return Text()
+    age = duration(picture.age)
+    if picture.kind is SourceKind.LIVE:
+        return Text("  live")  # it is of this second, or the header says STALE
+    if picture.kind is SourceKind.PAST:
+        return Text(f"  ◂ PAST {clock_time(picture.snapshot.taken_at)}, {age} ago", style(theme, "amber"))
+    word = "ATTACHED" if picture.kind is SourceKind.ATTACHED else "STORED"
+    return Text(f"  {word} {age}", style(theme, "accent"))
 
 
 def _optional_parts(picture: Picture, theme: Theme) -> list[Text]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.tui import bench
+from tests.tui.idle import quick_pilot
 from tests.tui.stall_watch import StallWatch, watching
 
 
@@ -25,6 +26,12 @@ def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     import poe_ledger_tui.screens.migrations
     import poe_ledger_tui.screens.queue_detail
     import poe_ledger_tui.screens.sanity  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def _quick_pilot() -> Iterator[None]:
+    with quick_pilot():
+        yield
 
 
 @pytest.fixture(autouse=True)

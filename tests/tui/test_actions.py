@@ -96,7 +96,7 @@ def test_what_is_not_known_is_refused_in_clear_words(given: dict[str, object], w
 
 
 def test_two_actions_may_swap_their_keys() -> None:
-    keys = {"everywhere.freeze": "t", "everywhere.theme": "p"}
+    keys = {"everywhere.freeze": "t", "everywhere.time": "p"}
 
     assert parse_config({"keys": keys}).keys == keys
 

@@ -65,7 +65,7 @@ def test_leaving_remembers_whether_it_harvested_and_in_which_theme(tmp_path: Pat
 
     async def leave() -> None:
         async with on_stage(scenes.RUNNING, replace(scenes.READY, harvest_wanted=True), app=app, still=room) as stage:
-            await stage.press("t", "q")
+            await stage.press("ctrl+t", "q")
 
     asyncio.run(leave())
 
