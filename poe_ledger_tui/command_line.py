@@ -138,16 +138,25 @@ def harvest(
 def status(
     context: typer.Context,
     json: Annotated[bool, typer.Option("--json", help="Data as JSON.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C; needs a terminal.")] = False,
+    every: Annotated[
+        float, typer.Option("--every", min=0.5, metavar="SECONDS", help="With --watch: from one look to the next.")
+    ] = 5.0,
 ) -> None:
     """How the harvest stands: lag, cursors, spool, layers."""
-    from harvester.commands.status import run_status
+    from harvester.commands.status import run_status, watch_status
 
-    finish(
-        context.obj,
-        lambda settings, command: run_status(
-            settings, json=json, out=sys.stdout, err=sys.stderr, command=command, demo=context.obj.demo
-        ),
-    )
+    if watch and json:
+        say(sys.stderr, "--watch and --json exclude each other.")
+        raise typer.Exit(MISUSED)
+
+    def run(settings: Settings, command: str) -> int:
+        demo: bool = context.obj.demo
+        if watch:
+            return watch_status(settings, every, out=sys.stdout, err=sys.stderr, command=command, demo=demo)
+        return run_status(settings, json=json, out=sys.stdout, err=sys.stderr, command=command, demo=demo)
+
+    finish(context.obj, run)
 
 
 @app.command()

@@ -11,14 +11,18 @@ from uuid import uuid4
 
 import pytest
 
+from harvester.clock import SystemClock
+from harvester.model import Queue
 from harvester.store import migrations
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.queue_lease import QueueLease
 from harvester.store.server_connection import ServerOptions
 from harvester.store.store_move import MoveEnd, MoveProgress, MoveRefused, MoveResult, StoreMove
 from tests.cli_bench import Home
 from tests.http_front.process import ServerProcess
 from tests.http_front.wire import Wire
+from tests.schema_template import migrate
 from tests.soak.stream import Stream
 from tests.store_bench import Bench, contents, open_bench
 
@@ -178,6 +182,23 @@ def test_a_target_that_holds_something_else_is_refused(source: Engine, server: S
 
     with pytest.raises(MoveRefused, match="silver_items of the target holds"):
         move(source, target)
+
+
+@pytest.mark.parametrize("harvested_side", ["the store to move", "the target"])
+def test_nothing_is_moved_while_somebody_harvests(
+    source: Engine, engine_directory: Path, server: ServerProcess, harvested_side: str
+) -> None:
+    on_server = target_at(server.url)
+    on_server.create_database()
+    migrate(on_server)
+    lease = QueueLease(on_server, Queue("psapi", "pc"), SystemClock())
+    back = Engine(f"chdb://{engine_directory}", f"back_{uuid4().hex[:8]}")
+
+    with on_server.open() as handle:
+        lease.take(handle)
+        with pytest.raises(MoveRefused, match=rf"psapi:pc is harvested into {harvested_side} by .*process \d+"):
+            move(*((source, on_server) if harvested_side == "the target" else (on_server, back)))
+        lease.release()
 
 
 def test_a_store_without_its_newest_schema_is_not_moved(engine: Engine, server: ServerProcess) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as json_format
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TextIO
@@ -16,24 +18,25 @@ from harvester.commands.attached_status import (
     attached_queue,
     attached_words,
 )
-from harvester.commands.exit_codes import DONE, FAILED, SCHEMA_NOT_READY
+from harvester.commands.exit_codes import DONE, FAILED, MISUSED, SCHEMA_NOT_READY
 from harvester.commands.hints import HEADLESS, nothing_yet
 from harvester.commands.output import print_table, printable, say
+from harvester.commands.signals import leaving_on_signals
 from harvester.commands.store_access import engine_of
+from harvester.commands.store_look import RepeatedLook, StoreLook, look_at_store
+from harvester.commands.watch import watch
 from harvester.events import Event, moment
 from harvester.feeds.registry import make_feed
 from harvester.lag import lag_level
 from harvester.model import Queue
 from harvester.settings import Settings
 from harvester.snapshot import QueueState, Snapshot, Trouble
-from harvester.store import migrations
 from harvester.store.cursor_file import CursorFile, CursorFileDamaged
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
-from harvester.store.migration_status import is_unborn
 from harvester.store.migrations import MigrationError, MigrationStatus
-from harvester.store.read import StoreFigures, loud, read_figures
-from harvester.store.schema_files import SchemaFilesMissingError, migrations_directory
+from harvester.store.read import StoreFigures, loud
+from harvester.store.schema_files import SchemaFilesMissingError
 from harvester.store.spool import Spool, spool_folder
 
 # A word or sign always stands beside the colour.
@@ -68,6 +71,7 @@ def run_status(
     clock: Clock | None = None,
     command: str = HEADLESS,
     demo: bool = False,
+    look: Callable[[Engine], StoreLook] = look_at_store,
 ) -> int:
     """Print the status and return the exit code. Writes nothing, and needs no store to say what the files say.
 
@@ -78,24 +82,50 @@ def run_status(
     files = [_files(settings, queue) for queue in settings.queues]
     telling = _Telling(settings, engine, files, json, out, err, (clock or SystemClock()).now(), command, demo)
     try:
-        if is_unborn(engine):
-            return telling.without_store(f"There is no store yet: {nothing_yet(command)}", DONE)
-        schema = migrations.status(engine, migrations.load_migrations(migrations_directory()))
-        if schema.untouched:
-            return telling.without_store(f"The store is empty: {nothing_yet(command)}", DONE)
-        with engine.open(writes=False) as handle:
-            figures = read_figures(handle)
+        seen = look(engine)
     except StoreError as error:
         if error.fault is StoreFault.HELD:
-            seen = ask_the_harvest(settings, engine)
-            if seen is not None:
-                return telling.attached(*seen)
+            told = ask_the_harvest(settings, engine)
+            if told is not None:
+                return telling.attached(*told)
             return telling.without_store(f"{error} Beside it, this is what the files say.", DONE)
         return telling.without_store(f"{error} {error.hint}".strip(), FAILED)
     except (MigrationError, SchemaFilesMissingError) as error:
         say(err, str(error))
         return SCHEMA_NOT_READY
-    return telling.whole(schema, figures)
+    if seen.schema is None:
+        return telling.without_store(f"There is no store yet: {nothing_yet(command)}", DONE)
+    if seen.figures is None:
+        return telling.without_store(f"The store is empty: {nothing_yet(command)}", DONE)
+    return telling.whole(seen.schema, seen.figures)
+
+
+def watch_status(
+    settings: Settings,
+    every: float,
+    *,
+    out: TextIO,
+    err: TextIO,
+    clock: Clock | None = None,
+    pause: Callable[[float], None] = time.sleep,
+    command: str = HEADLESS,
+    demo: bool = False,
+) -> int:
+    """The status on a terminal, again every `every` seconds, until a signal ends it; returns the exit code."""
+    if not out.isatty():
+        say(
+            err, "--watch draws on a terminal, and standard output is none. Leave it out, or run the command in a loop."
+        )
+        return MISUSED
+    clock = clock or SystemClock()
+    look = RepeatedLook(settings, clock.now)
+
+    def print_status(frame: TextIO) -> None:
+        run_status(settings, json=False, out=frame, err=frame, clock=clock, command=command, demo=demo, look=look)
+
+    with leaving_on_signals(lambda: None) as leave:
+        watch(print_status, every, lambda: leave.asked, out=out, clock=clock, pause=pause)
+    return leave.exit_code
 
 
 def _files(settings: Settings, queue: Queue) -> _Files:

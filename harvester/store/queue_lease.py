@@ -77,3 +77,15 @@ class QueueLease:
 def holder_of_queue(handle: Handle, queue_key: str) -> LeaseHolder | None:
     """Which harvester holds a queue of this server; None where nobody does."""
     return read_holder(handle, LEASE_TABLE, queue_key, foreign_is_dead=False)
+
+
+def held_queues(handle: Handle) -> dict[str, LeaseHolder]:
+    """Which queues of this server are harvested now, by queue key, and by whom."""
+    try:
+        known = [str(key) for (key,) in handle.rows(f"SELECT DISTINCT subject FROM {LEASE_TABLE} ORDER BY subject")]
+    except StoreError as error:
+        if error.fault is StoreFault.NO_TABLE:
+            return {}
+        raise
+    holders = {key: holder_of_queue(handle, key) for key in known}
+    return {key: holder for key, holder in holders.items() if holder is not None}

@@ -18,7 +18,7 @@ from harvester.store.engine import Engine, Handle, quote_name, quote_text
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.migration_lock import LOCK_TABLE
 from harvester.store.migration_status import is_unborn
-from harvester.store.queue_lease import LEASE_TABLE
+from harvester.store.queue_lease import LEASE_TABLE, held_queues
 from harvester.store.schema_files import migrations_directory
 
 SLICE_BYTES = 32 << 20
@@ -122,7 +122,8 @@ class StoreMove:
         """Copy, or go on copying, and prove each table. `leave` is asked between slices.
 
         Raises:
-            MoveRefused: the schema of the source is not the newest, or the target holds other data.
+            MoveRefused: somebody harvests into one of them, the schema of the source is not the newest, or the target
+                holds other data.
             MigrationError: the target cannot be given the schema.
             StoreError: a store does not answer, or what was written is not what was read.
         """
@@ -130,6 +131,8 @@ class StoreMove:
         moved: list[MovedTable] = []
         try:
             with self._source_engine.open(writes=False) as source:
+                _nobody_harvests(source, "the store to move")
+                _nobody_harvests(self._reach(), "the target")
                 tables = _tables(source)
                 if any(table.name.startswith(SHADOW_PREFIX) for table in tables):
                     raise MoveRefused("A rebuild of silver was cut off in that store. Finish it first: rebuild silver.")
@@ -230,6 +233,15 @@ class StoreMove:
                 f"{there[1]:016x} in the target: it was changed meanwhile, or damaged on the way.",
             )
         return MovedTable(table.name, *here)
+
+
+def _nobody_harvests(handle: Handle, which: str) -> None:
+    """An embedded store that is harvested cannot be opened; on a server the leases of the queues tell."""
+    for queue_key, holder in held_queues(handle).items():
+        raise MoveRefused(
+            f"{queue_key} is harvested into {which} by {holder.owner}. Stop that harvest first; one that was killed "
+            f"counts until {holder.until:%H:%M:%S}Z."
+        )
 
 
 def _tables(handle: Handle) -> list[_Table]:

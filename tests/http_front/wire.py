@@ -34,9 +34,17 @@ class Faults:
 class Wire:
     """Listens on a port of its own and passes on to `port`. Faults apply from the next piece on."""
 
-    def __init__(self, port: int | Callable[[], int], *, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        port: int | Callable[[], int],
+        *,
+        host: str = "127.0.0.1",
+        watch: Callable[[int, bool, bytes], None] = lambda _connection, _answer, _piece: None,
+    ) -> None:
+        """`watch` is told of each piece before it goes on: its connection, whether it is of an answer, its bytes."""
         self._target = port if callable(port) else lambda: port
         self._host = host
+        self._watch = watch
         self.faults = Faults()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -89,9 +97,10 @@ class Wire:
             server.settimeout(None)
             self._open.update((client, server))
             for source, sink, answer in ((client, server, False), (server, client, True)):
-                threading.Thread(target=self._pass, args=(source, sink, answer), daemon=True).start()
+                passing = (source, sink, answer, id(client))
+                threading.Thread(target=self._pass, args=passing, daemon=True).start()
 
-    def _pass(self, source: socket.socket, sink: socket.socket, answer: bool) -> None:
+    def _pass(self, source: socket.socket, sink: socket.socket, answer: bool, connection: int) -> None:
         passed = 0
         try:
             while piece := source.recv(65536):
@@ -99,6 +108,7 @@ class Wire:
                     time.sleep(0.01)
                 if self.faults.delay:
                     time.sleep(self.faults.delay)
+                self._watch(connection, answer, piece)
                 limit = self.faults.cut_answer_after if answer else self.faults.cut_request_after
                 if limit is not None and passed + len(piece) > limit:
                     sink.sendall(piece[: max(0, limit - passed)])

@@ -1,9 +1,10 @@
 """The harvest that is killed: a real supervisor over the simulated API, telling its phases on standard output.
 
-`python -m tests.soak.child DIRECTORY SEED [--finish PAGES] [--crash-at STEP]`. It loads everything, says `loaded` and
-waits for a line; then it opens the store and says `recovering`, and `recovered` once what it found in the spool is
-committed. When its standard input closes, it ends. `--finish` lets the stream end PAGES behind what is reached;
+`python -m tests.soak.child DIRECTORY SEED [--finish PAGES] [--crash-at STEP] [--server URL]`. It loads everything, says
+`loaded` and waits for a line; then it opens the store and says `recovering`, and `recovered` once what it found in the
+spool is committed. It ends when its standard input closes. `--finish` lets the stream end PAGES behind what is reached;
 `--crash-at` ends the process on the spot, with exit code 66, when a commit after the recovery comes to that step.
+`--server` harvests into a server instead of the embedded engine; its answers are awaited for a few seconds only.
 """
 
 from __future__ import annotations
@@ -40,23 +41,31 @@ SPOOL_BYTES = 40_000
 """About four pages: so much waits for a slow machine, and no more."""
 
 
-def settings_in(directory: Path) -> Settings:
-    """The settings of the harvest whose data lies in `directory`."""
+SERVER_TIMEOUT = 3.0
+"""Seconds after which an answer of the server is given up, and its outcome unknown."""
+
+
+def settings_in(directory: Path, server: str = "") -> Settings:
+    """The settings of the harvest whose data lies in `directory`, or in a database of `server`."""
     settings = demo_settings(directory, "http://127.0.0.1:9", environ={}, env_file=None)
-    return settings.model_copy(update={"spool_max_bytes": SPOOL_BYTES})
+    settings = settings.model_copy(update={"spool_max_bytes": SPOOL_BYTES})
+    if not server:
+        return settings
+    hasty = {"rate_limit_backoff_base": 0.05, "rate_limit_backoff_max": 0.5, "clickhouse_timeout": SERVER_TIMEOUT}
+    return settings.model_copy(update={**hasty, "clickhouse_url": server})
 
 
-def prepare(directory: Path) -> Engine:
-    """A migrated store in `directory`."""
-    engine = engine_of(settings_in(directory))
+def prepare(directory: Path, server: str = "") -> Engine:
+    """A migrated store in `directory`, or on `server`."""
+    engine = engine_of(settings_in(directory, server))
     engine.create_database()
     migrations.apply(engine, migrations.load_migrations(migrations_directory()))
     return engine
 
 
-def harvest(directory: Path, seed: int, finish: int | None, crash_at: str) -> int:
+def harvest(directory: Path, seed: int, finish: int | None, crash_at: str, server: str) -> int:
     """Harvest until killed or, with `finish`, until the stream ends; returns the exit code."""
-    settings = settings_in(directory)
+    settings = settings_in(directory, server)
     engine = engine_of(settings)
     import chdb  # noqa: F401 - loaded before the clock of the parent runs
 
@@ -130,11 +139,12 @@ def main() -> int:
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--finish", type=int)
     parser.add_argument("--crash-at", default="")
+    parser.add_argument("--server", default="")
     options = parser.parse_args()
     if options.prepare:
-        prepare(options.directory)
+        prepare(options.directory, options.server)
         return 0
-    return harvest(options.directory, options.seed, options.finish, options.crash_at)
+    return harvest(options.directory, options.seed, options.finish, options.crash_at, options.server)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -91,6 +92,23 @@ class Child:
             if not said:
                 raise HarvestBroke(f"it ended before {phase!r}. {self._complaint()}")
             self._heard.add(said)
+
+    def heard(self, phase: str) -> bool:
+        """Whether it has said `phase` by now."""
+        while not self._said.empty():
+            said = self._said.get()
+            if not said:
+                raise HarvestBroke(f"it ended by itself. {self._complaint()}")
+            self._heard.add(said)
+        return phase in self._heard
+
+    def freeze(self) -> None:
+        """Stop it where it is, as a machine that sleeps does."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on, knowing nothing."""
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> bool:
         """Kill it; True where it was still recovering."""
