@@ -18,6 +18,7 @@ from harvester.queue_worker import QueueStopped
 from harvester.simulator.exchange import CurrencyExchange, NotYet
 from harvester.simulator.exchange_endpoint import EXCHANGE, ExchangeEndpoint
 from harvester.simulator.faults import Override, ScriptedFaults, answer, changed, cut, edge, wrong_body
+from harvester.snapshot import QueueState
 from harvester.store.commit import Standing
 from tests.worker_bench import Bench, policy_until_caught_up
 
@@ -261,6 +262,30 @@ def test_pausing_at_the_end_and_stopping_while_asleep_loses_nothing() -> None:
     played.run(seconds=DAY, beside=stop)
     assert hours(played) == list(range(NOW - DAY, NOW, HOUR))
     assert played.clock.now() < NOW + 700
+
+
+def test_a_queue_that_sleeps_until_the_next_hour_is_paused_at_once_and_asks_nothing_until_it_is_resumed() -> None:
+    played = bench(once=False)
+    states: list[QueueState] = []
+
+    async def pause(bench: Bench) -> None:
+        await bench.clock.sleep(600)
+        states.append(bench.meter.state)
+        assert bench.worker is not None
+        bench.worker.pause()
+        await bench.clock.sleep(1)
+        states.append(bench.meter.state)
+        await bench.clock.sleep(2 * HOUR)
+        states.append(bench.meter.state)
+        bench.worker.resume()
+        await bench.clock.sleep(60)
+        states.append(bench.meter.state)
+
+    played.run(seconds=3 * HOUR - 300, beside=pause)
+    assert states == [QueueState.CAUGHT_UP, QueueState.PAUSED, QueueState.PAUSED, QueueState.CAUGHT_UP]
+    assert hours(played) == list(range(NOW - DAY, NOW + 2 * HOUR, HOUR))
+    late = [spooled.page.fetched_at - NOW for spooled in played.store.committed[24:]]
+    assert min(late) > 600 + 2 * HOUR
 
 
 def test_an_hour_that_will_never_come_does_not_hang_the_queue() -> None:

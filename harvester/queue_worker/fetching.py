@@ -71,6 +71,7 @@ class FetchLoop:
         self._teller = teller
         self._random = random
         self._spool_has_room = spool_has_room
+        self._paused = asyncio.Event()
         self._unpaused = asyncio.Event()
         self._unpaused.set()
         self._cursor = ""
@@ -87,9 +88,11 @@ class FetchLoop:
     def pause(self) -> None:
         """Ask nothing more until `resume`."""
         self._unpaused.clear()
+        self._paused.set()
 
     def resume(self) -> None:
         """Go on asking."""
+        self._paused.clear()
         self._unpaused.set()
 
     async def run(self, cursor: str, next_seq: int) -> None:
@@ -214,8 +217,20 @@ class FetchLoop:
             await self._confirm_end(http_status, response_ms, then, overdue=overdue)
         if self._policy.until_caught_up and self._meter.caught_up:
             return True
-        await self._clock.sleep(self._policy.poll_interval if there_at is None else self._pause_until(there_at))
+        await self._doze(self._policy.poll_interval if there_at is None else self._pause_until(there_at))
         return False
+
+    async def _doze(self, seconds: float) -> None:
+        """Sleep at the end of the stream; a pause that is asked for meanwhile begins at once, and ends the sleep."""
+        sleep = asyncio.create_task(self._clock.sleep(seconds))
+        paused = asyncio.create_task(self._paused.wait())
+        try:
+            await asyncio.wait((sleep, paused), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            paused.cancel()
+        if self._paused.is_set():
+            await self._wait_until_resumed()
 
     def _pause_until(self, there_at: float) -> float:
         """Seconds until the next look, for a stream that says when there is something new."""
