@@ -197,6 +197,11 @@ class ClickHouseQueueStore:
             raise StoreError(
                 StoreFault.OVERTAKEN, f"another harvester has committed page {last.seq} of {self._queue} meanwhile"
             )
+        if self._ready().begun_already(seq):
+            # Ours, or of one that took over and died: opening the queue anew takes it as the store has it.
+            raise StoreError(
+                StoreFault.OVERTAKEN, f"page {seq} of {self._queue} was begun before the lease was taken again"
+            )
 
     def _give_up(self, seq: int, reason: str) -> Checkpoint:
         self._keep_lease(seq)

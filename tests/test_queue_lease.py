@@ -13,6 +13,7 @@ from harvester.model import Checkpoint, CheckpointStatus, Page, Queue, SpooledPa
 from harvester.offload import InPlace
 from harvester.queue_store import ClickHouseQueueStore
 from harvester.store.checkpoints import write_checkpoint
+from harvester.store.crash_points import CrashPoint
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
@@ -114,3 +115,38 @@ def test_a_lease_that_ran_out_while_nobody_else_came_is_taken_again(engine: Engi
         await store.close()
 
     asyncio.run(play())
+
+
+def test_who_lost_its_lease_does_not_begin_a_page_again_that_another_has_begun(engine: Engine, tmp_path: Path) -> None:
+    async def play() -> None:
+        clock = VirtualClock()
+        store = harvester(engine, tmp_path, clock)
+        seq = (await store.open()).standing.next_seq
+        page = spooled(seq, "both")
+        await store.put(page)
+        with engine.open() as handle, pytest.raises(_Died):
+            make_layers(QUEUE, handle, (), _dies_at("stashes")).write(page, repeating=False)
+        clock.elapsed += LEASE_SECONDS
+        with pytest.raises(StoreError) as overtaken:
+            await store.commit(seq)
+        assert overtaken.value.fault is StoreFault.OVERTAKEN
+        assert (await store.open()).standing.to_commit == (seq,)
+        await store.commit(seq)
+        await store.close()
+        with engine.open(writes=False) as handle:
+            for table in ("raw_public_stash_pages", "silver_stashes"):
+                assert handle.value(f"SELECT count() FROM {table} WHERE seq = {seq}") == 1
+
+    asyncio.run(play())
+
+
+class _Died(BaseException):
+    """The other harvester ends here."""
+
+
+def _dies_at(step: str) -> CrashPoint:
+    def crash_point(reached: str) -> None:
+        if reached == step:
+            raise _Died
+
+    return crash_point

@@ -134,7 +134,7 @@ def torment(
         with inserts.begun:
             if not inserts.begun.wait(_PATIENCE):
                 raise HarvestBroke(f"nothing was written for {_PATIENCE} s. {child.complaint()}")
-        child.heard("")  # raises where it has ended
+        child.lives()
         time.sleep(dice.uniform(0.0, 0.04))
         # Each kind equally often, in a random order.
         if number % len(kinds) == 0:
@@ -159,15 +159,12 @@ def finish(directory: Path, seed: int, url: str) -> None:
         last.discard()
 
 
-def judge(engine: Engine, directory: Path, seed: int, figures: Figures) -> Findings:
-    """What the store holds against the truth; its counts go into `figures`."""
+def judge(engine: Engine, directory: Path, seed: int) -> Findings:
+    """What the store holds against the truth."""
     with engine.open(writes=False) as handle:
         pages = int(handle.value("SELECT max(seq) FROM bronze_ingest_checkpoints"))
     spool = Spool(settings_in(directory).spool_dir, QUEUE)
-    findings = examine(engine, spool, truth_of(Stream(seed), pages), directory / "scratch")
-    figures.pages, figures.stashes = findings.pages, findings.stashes
-    figures.lost, figures.doubled, figures.wrong = findings.lost, findings.doubled, len(findings.wrong)
-    return findings
+    return examine(engine, spool, truth_of(Stream(seed), pages), directory / "scratch")
 
 
 def prove(directory: Path, seed: int, faults: int) -> tuple[Figures, list[str]]:
@@ -188,14 +185,12 @@ def prove(directory: Path, seed: int, faults: int) -> tuple[Figures, list[str]]:
         finally:
             child.discard()
         finish(directory, seed, server.url)
-        findings = judge(_patient(directory, server.url), directory, seed, figures)
+        patient = settings_in(directory, server.url).model_copy(update={"clickhouse_timeout": 300.0})
+        findings = judge(engine_of(patient), directory, seed)
+    figures.pages, figures.stashes = findings.pages, findings.stashes
+    figures.lost, figures.doubled, figures.wrong = findings.lost, findings.doubled, len(findings.wrong)
     figures.seconds = round(time.monotonic() - began, 1)
     return figures, findings.wrong
-
-
-def _patient(directory: Path, url: str) -> Engine:
-    settings = settings_in(directory, url)
-    return engine_of(settings.model_copy(update={"clickhouse_timeout": 300.0}))
 
 
 def main() -> int:
