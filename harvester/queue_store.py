@@ -148,8 +148,9 @@ class ClickHouseQueueStore:
     def _open(self) -> Opened:
         self._close()
         saved = self._cursor_file.read()
+        self._lease.take()
         self._handle = self._engine.open(writer=self._queue.key)
-        self._lease.take(self._handle)
+        self._handle.check_before_writing(self._lease.ensure)
         self._committer = Committer(
             self._handle,
             self._queue,
@@ -190,7 +191,7 @@ class ClickHouseQueueStore:
         Raises:
             StoreError: another harvester holds it, or has gone on meanwhile (`StoreFault.OVERTAKEN`).
         """
-        if self._handle is None or not self._lease.take(self._handle):
+        if self._handle is None or not self._lease.take():
             return
         last = last_page_checkpoint(self._handle, self._queue)
         if last is not None and last.seq >= seq and not self._ready().is_ours(last):
@@ -226,7 +227,7 @@ class ClickHouseQueueStore:
         return self._committer
 
     def _close(self) -> None:
+        self._lease.release()
         if self._handle is not None:
-            self._lease.release()
             self._handle.close()
             self._handle = self._committer = None
