@@ -148,8 +148,9 @@ class ClickHouseQueueStore:
     def _open(self) -> Opened:
         self._close()
         saved = self._cursor_file.read()
+        self._lease.take()
         self._handle = self._engine.open(writer=self._queue.key)
-        self._lease.take(self._handle)
+        self._handle.check_before_writing(self._lease.ensure)
         self._committer = Committer(
             self._handle,
             self._queue,
@@ -191,12 +192,17 @@ class ClickHouseQueueStore:
         Raises:
             StoreError: another harvester holds it, or has gone on meanwhile (`StoreFault.OVERTAKEN`).
         """
-        if self._handle is None or not self._lease.take(self._handle):
+        if self._handle is None or not self._lease.take():
             return
         last = last_page_checkpoint(self._handle, self._queue)
         if last is not None and last.seq >= seq and not self._ready().is_ours(last):
             raise StoreError(
                 StoreFault.OVERTAKEN, f"another harvester has committed page {last.seq} of {self._queue} meanwhile"
+            )
+        if self._ready().begun_already(seq):
+            # Ours, or of one that took over and died: opening the queue anew takes it as the store has it.
+            raise StoreError(
+                StoreFault.OVERTAKEN, f"page {seq} of {self._queue} was begun before the lease was taken again"
             )
 
     def _give_up(self, seq: int, reason: str) -> Checkpoint:
@@ -222,7 +228,7 @@ class ClickHouseQueueStore:
         return self._committer
 
     def _close(self) -> None:
+        self._lease.release()
         if self._handle is not None:
-            self._lease.release()
             self._handle.close()
             self._handle = self._committer = None

@@ -484,6 +484,24 @@ def test_where_the_spool_holds_another_answer_for_a_page_begun_the_store_is_beli
     assert rig.handle.value("SELECT groupArray(stash_id) FROM v_stashes_current") == ["s1"]
 
 
+def test_a_page_begun_by_a_harvester_that_died_keeps_its_fetch_time_in_every_table(rig: Rig) -> None:
+    """Who takes over may have asked for the page as well, at another instant."""
+    begin(rig, 1, "stashes")
+    ours = rig.spool.get(1)
+    rig.spool.put(replace(ours, page=replace(ours.page, fetched_at=START + 500)))
+    committer = rig.restart()
+    committer.recover()
+    committer.commit(1)
+
+    told = rig.handle.rows(
+        "SELECT (SELECT fetched_at FROM raw_public_stash_pages), (SELECT retrieved_at FROM bronze_ingest_checkpoints),"
+        " (SELECT last_seen FROM v_stashes_current), (SELECT any(fetched_at) FROM silver_items)"
+    )
+    assert {moment.timestamp() for moment in told[0]} == {
+        rig.handle.value("SELECT toDateTime64({at:Float64}, 3, 'UTC')", {"at": START + 1}).timestamp()
+    }
+
+
 def test_a_page_begun_by_somebody_else_stops_the_queue(rig: Rig) -> None:
     rig.commit(1)
     begin(rig, 2, "stashes")

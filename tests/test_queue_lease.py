@@ -13,6 +13,7 @@ from harvester.model import Checkpoint, CheckpointStatus, Page, Queue, SpooledPa
 from harvester.offload import InPlace
 from harvester.queue_store import ClickHouseQueueStore
 from harvester.store.checkpoints import write_checkpoint
+from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
@@ -36,7 +37,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield engine
 
 
-def harvester(engine: Engine, directory: Path, clock: VirtualClock) -> ClickHouseQueueStore:
+def harvester(
+    engine: Engine, directory: Path, clock: VirtualClock, crash_point: CrashPoint = no_crash
+) -> ClickHouseQueueStore:
     """The store of one harvester, with a spool of its own, as on a machine of its own."""
     return ClickHouseQueueStore(
         engine,
@@ -47,6 +50,7 @@ def harvester(engine: Engine, directory: Path, clock: VirtualClock) -> ClickHous
         clock,
         spool_thread=InPlace(),
         store_thread=InPlace(),
+        crash_point=crash_point,
         warn=lambda _: None,
     )
 
@@ -114,3 +118,80 @@ def test_a_lease_that_ran_out_while_nobody_else_came_is_taken_again(engine: Engi
         await store.close()
 
     asyncio.run(play())
+
+
+def test_who_lost_its_lease_does_not_begin_a_page_again_that_another_has_begun(engine: Engine, tmp_path: Path) -> None:
+    async def play() -> None:
+        clock = VirtualClock()
+        store = harvester(engine, tmp_path, clock)
+        seq = (await store.open()).standing.next_seq
+        page = spooled(seq, "both")
+        await store.put(page)
+        with engine.open() as handle, pytest.raises(_Died):
+            make_layers(QUEUE, handle, (), _dies_at("stashes")).write(page, repeating=False)
+        clock.elapsed += LEASE_SECONDS
+        with pytest.raises(StoreError) as overtaken:
+            await store.commit(seq)
+        assert overtaken.value.fault is StoreFault.OVERTAKEN
+        assert (await store.open()).standing.to_commit == (seq,)
+        await store.commit(seq)
+        await store.close()
+        with engine.open(writes=False) as handle:
+            for table in ("raw_public_stash_pages", "silver_stashes"):
+                assert handle.value(f"SELECT count() FROM {table} WHERE seq = {seq}") == 1
+
+    asyncio.run(play())
+
+
+def test_who_waits_ends_no_statement_of_the_one_that_works(engine: Engine, tmp_path: Path) -> None:
+    async def play() -> None:
+        first = harvester(engine, tmp_path / "a", VirtualClock())
+        await first.open()
+        looks: list[float] = []
+        patient = Engine(engine.url, engine.database, pause=looks.append)
+        with pytest.raises(StoreError):
+            await harvester(patient, tmp_path / "b", VirtualClock()).open()
+        assert looks == [], "what runs under the name of the queue was looked for, to be ended"
+        await first.close()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("step", ["stashes", "stash_state", "checkpoint"])
+def test_a_process_that_stood_still_amid_a_commit_writes_nothing_more(
+    engine: Engine, tmp_path: Path, step: str
+) -> None:
+    async def play() -> None:
+        clock = VirtualClock()
+
+        def stands_still(reached: str) -> None:
+            if reached == step:
+                clock.elapsed += LEASE_SECONDS
+
+        store = harvester(engine, tmp_path, clock, stands_still)
+        seq = (await store.open()).standing.next_seq
+        await store.put(spooled(seq, "ours"))
+        with pytest.raises(StoreError) as overtaken:
+            await store.commit(seq)
+        assert overtaken.value.fault is StoreFault.OVERTAKEN
+        with engine.open(writes=False) as handle:
+            assert handle.value(f"SELECT count() FROM bronze_ingest_checkpoints WHERE seq = {seq}") == 0
+        await store.close()
+        again = harvester(engine, tmp_path, VirtualClock())
+        await again.open()
+        await again.commit(seq)
+        await again.close()
+
+    asyncio.run(play())
+
+
+class _Died(BaseException):
+    """The other harvester ends here."""
+
+
+def _dies_at(step: str) -> CrashPoint:
+    def crash_point(reached: str) -> None:
+        if reached == step:
+            raise _Died
+
+    return crash_point

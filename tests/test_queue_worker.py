@@ -444,3 +444,15 @@ def test_a_queue_that_another_harvester_has_taken_is_opened_anew_and_asks_nothin
     during = [r for r in bench.stash_requests if opened[1] < r.requested_at < opened[-1]]
     assert during == []
     assert "takes over by itself" in bench.said()
+
+
+def test_a_queue_that_is_lost_at_the_end_of_the_stream_is_opened_anew_and_asked_by_nobody_twice() -> None:
+    bench = Bench(pages=3)
+    lost = [StoreError(StoreFault.OVERTAKEN, "the lease ran out")]
+    bench.store.fail_end = lambda: lost.pop() if lost else None
+
+    bench.run()
+
+    harvested_once(bench)
+    assert bench.store.opened == 2
+    assert "it is opened anew" in bench.said()

@@ -194,10 +194,11 @@ def test_nothing_is_moved_while_somebody_harvests(
     lease = QueueLease(on_server, Queue("psapi", "pc"), SystemClock())
     back = Engine(f"chdb://{engine_directory}", f"back_{uuid4().hex[:8]}")
 
-    with on_server.open() as handle:
-        lease.take(handle)
+    lease.take()
+    try:
         with pytest.raises(MoveRefused, match=rf"psapi:pc is harvested into {harvested_side} by .*process \d+"):
             move(*((source, on_server) if harvested_side == "the target" else (on_server, back)))
+    finally:
         lease.release()
 
 

@@ -57,6 +57,7 @@ class MemoryStore:
     saved_cursor: str | None = None
     refused_before: tuple[float, ...] = ()
     spooled: dict[int, SpooledPage] = field(default_factory=dict)
+    fail_end: Callable[[], Exception | None] = lambda: None
     committed: list[SpooledPage] = field(default_factory=list)
     given_up: list[int] = field(default_factory=list)
     set_aside: list[SpooledPage] = field(default_factory=list)
@@ -129,6 +130,8 @@ class MemoryStore:
         return self._checkpoint(spooled, CheckpointStatus.DEAD_LETTER)
 
     async def confirm_end(self, seq: int, cursor: str, *, http_status: int, response_ms: float) -> None:
+        if error := self.fail_end():
+            raise error
         self.ends.append((self.clock.now(), seq, cursor))
 
     async def beside(self, work: Callable[[], bytes]) -> bytes:

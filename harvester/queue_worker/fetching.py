@@ -18,7 +18,7 @@ from harvester.queue_worker.hand_over import HandOver
 from harvester.queue_worker.policy import WorkerPolicy
 from harvester.queue_worker.telling import Side, Teller
 from harvester.snapshot import QueueState, Trouble
-from harvester.store.errors import StoreError
+from harvester.store.errors import StoreError, StoreFault
 from harvester.telemetry import QueueMeter
 
 CONFIRM_EVERY_SECONDS = 10.0
@@ -299,6 +299,8 @@ class FetchLoop:
                     self._next_seq - 1, self._cursor, http_status=http_status, response_ms=response_ms
                 )
             except StoreError as error:
+                if error.fault in (StoreFault.LEASED, StoreFault.OVERTAKEN):
+                    raise  # another harvester may have the queue: asking on would be asking twice
                 what = f"the end of the stream could not be written: {error}"
                 self._teller.say_repeatedly("end", Level.WARNING, what, self._again(), error.hint)
                 return

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from harvester.clock import Clock
+from harvester.clock import Clock, utc
 from harvester.model import Checkpoint, CheckpointStatus, Page, Queue, SpooledPage
 from harvester.store.begun import begun_after
 from harvester.store.checkpoints import cursor_of_page, last_page_checkpoint, was_asked, write_checkpoint
@@ -129,10 +130,8 @@ class Committer:
             spooled = self._spool.get(begun.seq).page
         except DamagedPage:
             spooled = None
-        if spooled is None or (spooled.change_id, spooled.next_change_id) != (
-            begun.page.change_id,
-            begun.page.next_change_id,
-        ):
+        # Of another harvester's page every layer has its fetch time.
+        if spooled is None or _identity(spooled) != _identity(begun.page):
             self._spool.put(begun)
 
     def treat_begun(self, admit: Callable[[Page], Page]) -> None:
@@ -147,6 +146,14 @@ class Committer:
         begun = begun_after(self._handle, self._queue, last.seq if last else 0)
         if begun is not None and admit(begun.page) is not begun.page:
             self._layers.unbegin(begun.seq)
+
+    def begun_already(self, seq: int) -> bool:
+        """Whether the store holds page `seq`, or one behind it, in raw form, whoever wrote it.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        return begun_after(self._handle, self._queue, seq - 1) is not None
 
     def knows(self, cursor: str) -> bool:
         """Whether a page that was asked with `cursor` is committed or spooled.
@@ -225,3 +232,7 @@ class Committer:
             self._queue.key, seq, cursor, cursor, now, CheckpointStatus.CAUGHT_UP, http_status, response_ms
         )
         write_checkpoint(self._handle, checkpoint, now)
+
+
+def _identity(page: Page) -> tuple[str, str, datetime]:
+    return page.change_id, page.next_change_id, utc(page.fetched_at)

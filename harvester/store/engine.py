@@ -70,6 +70,11 @@ class Handle:
         self._mark = mark
         self._pause = pause
         self._in_doubt = doubtful and bool(mark)
+        self._check: Callable[[], None] = lambda: None
+
+    def check_before_writing(self, check: Callable[[], None]) -> None:
+        """Call `check` before each writing statement; it raises where nothing may be written any more."""
+        self._check = check
 
     @property
     def server_version(self) -> str:
@@ -143,6 +148,7 @@ class Handle:
     ) -> None:
         """Execute a statement that returns nothing: DDL, `INSERT … SELECT`, `OPTIMIZE`."""
         self._settle()
+        self._check()
         try:
             self._client.command(
                 sql, parameters=dict(parameters) if parameters else None, settings=dict(settings or {})
@@ -155,6 +161,7 @@ class Handle:
         from clickhouse_connect.datatypes.registry import get_from_name
 
         self._settle()
+        self._check()
         try:
             self._client.insert(
                 table,
@@ -176,6 +183,7 @@ class Handle:
     def take(self, table: str, block: bytes) -> None:
         """Insert what `export` gave, as one block."""
         self._settle()
+        self._check()
         try:
             # A body that is made while it is sent is never sent twice (`server_connection`).
             self._client.raw_insert(table, insert_block=(part for part in (block,)), fmt="Native")

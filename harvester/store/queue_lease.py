@@ -30,9 +30,13 @@ class QueueLease:
         self._clock = clock
         self._pause = pause
         self._lease: RowLease | None = None
+        self._handle: Handle | None = None
 
-    def take(self, handle: Handle) -> bool:
+    def take(self) -> bool:
         """Take the lease unless it is ours; True where it was taken anew, so that others may have written meanwhile.
+
+        It has a connection of its own: that of a writer would first end what its predecessor left running, and the
+        predecessor may be alive and well.
 
         Raises:
             StoreError: another harvester holds it (`StoreFault.LEASED`), or the store cannot be asked.
@@ -40,6 +44,7 @@ class QueueLease:
         if self._engine.embedded_directory is not None or self._is_ours():
             return False
         self.release()
+        handle = self._engine.open(writes=False)
         lease = RowLease(
             self._engine,
             handle,
@@ -52,17 +57,34 @@ class QueueLease:
         try:
             lease.acquire()
         except LeaseTakenError as error:
+            handle.close()
             raise StoreError(StoreFault.LEASED, f"{self._queue} is run by {error.holder.owner}.") from error
         except LeaseLostError as error:
+            handle.close()
             raise StoreError(StoreFault.TIMEOUT, str(error)) from error
-        self._lease = lease
+        except StoreError:
+            handle.close()
+            raise
+        self._lease, self._handle = lease, handle
         return True
+
+    def ensure(self) -> None:
+        """Check, before anything is written under it, that the lease is still ours.
+
+        Raises:
+            StoreError: it ran out (`StoreFault.OVERTAKEN`): this process stood still, or the server was away for long.
+        """
+        if self._engine.embedded_directory is None and not self._is_ours():
+            raise StoreError(StoreFault.OVERTAKEN, f"the lease of {self._queue} ran out before a statement")
 
     def release(self) -> None:
         """Let go, so that another may begin at once."""
         lease, self._lease = self._lease, None
+        handle, self._handle = self._handle, None
         if lease is not None:
             lease.release()
+        if handle is not None:
+            handle.close()
 
     def _is_ours(self) -> bool:
         if self._lease is None:

@@ -156,6 +156,7 @@ class RowLease:
         self._token = uuid4().hex
         self._beat = 0
         self._good_until = 0.0
+        self._good_until_by_the_wall = 0.0
         self._stop = threading.Event()
         self._renewer: threading.Thread | None = None
 
@@ -209,14 +210,22 @@ class RowLease:
         Raises:
             LeaseLostError: it ran out.
         """
-        if self._clock.monotonic() >= self._good_until:
+        # While a machine sleeps, only the wall clock goes on; where that is set, only the other one can be believed.
+        late = self._clock.monotonic() >= self._good_until or self._clock.now() >= self._good_until_by_the_wall
+        if late:
             raise self.lost()
 
     def renew(self, handle: Handle) -> None:
         """Prolong the lease by `LEASE_SECONDS`."""
-        asked_at = self._clock.monotonic()
+        asked_at = self._instant()
         self._write(handle, "holding")
-        self._good_until = asked_at + LEASE_SECONDS
+        self._good_from(asked_at)
+
+    def _instant(self) -> tuple[float, float]:
+        return self._clock.monotonic(), self._clock.now()
+
+    def _good_from(self, asked_at: tuple[float, float]) -> None:
+        self._good_until, self._good_until_by_the_wall = (at + LEASE_SECONDS for at in asked_at)
 
     def _acquire(self) -> None:
         give_up_at = self._clock.monotonic() + _PATIENCE_SECONDS
@@ -236,7 +245,7 @@ class RowLease:
             else:
                 self._pause(_LOOK_AGAIN_SECONDS)
         self._write(self._handle, "holding")
-        self._good_until = asked_at + LEASE_SECONDS
+        self._good_from(asked_at)
         # Between reading and writing this process may have been stopped for longer than its claim lives.
         usurper = next((claim for claim in self._others() if claim.holding), None)
         if usurper is not None:
@@ -244,8 +253,8 @@ class RowLease:
             raise self.taken(usurper)
         self.ensure()
 
-    def _claim(self) -> float:
-        asked_at = self._clock.monotonic()
+    def _claim(self) -> tuple[float, float]:
+        asked_at = self._instant()
         self._write(self._handle, "waiting")
         return asked_at
 

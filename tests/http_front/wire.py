@@ -41,7 +41,7 @@ class Wire:
         host: str = "127.0.0.1",
         watch: Callable[[int, bool, bytes], None] = lambda _connection, _answer, _piece: None,
     ) -> None:
-        """`watch` is told of each piece before it goes on: its connection, whether it is of an answer, its bytes."""
+        """`watch` is told of each piece before it is passed on: connection, whether it is of an answer, bytes."""
         self._target = port if callable(port) else lambda: port
         self._host = host
         self._watch = watch

@@ -2,7 +2,7 @@
 
 `python -m tests.soak.child DIRECTORY SEED [--finish PAGES] [--crash-at STEP] [--server URL]`. It loads everything, says
 `loaded` and waits for a line; then it opens the store and says `recovering`, and `recovered` once what it found in the
-spool is committed. It ends when its standard input closes. `--finish` lets the stream end PAGES behind what is reached;
+spool is committed. When its standard input closes, it ends. `--finish` lets the stream end PAGES behind what is there;
 `--crash-at` ends the process on the spot, with exit code 66, when a commit after the recovery comes to that step.
 `--server` harvests into a server instead of the embedded engine; its answers are awaited for a few seconds only.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from harvester.clock import SystemClock
 from harvester.commands.store_access import engine_of
+from harvester.events import moment
 from harvester.model import Queue
 from harvester.settings import Settings, demo_settings
 from harvester.simulator.api import SimulatedApi
@@ -95,10 +96,16 @@ def harvest(directory: Path, seed: int, finish: int | None, crash_at: str, serve
             crash_point=crash_point,
         )
         supervisor.start()
-        while not supervisor.wait(TICK_SECONDS):
+        told = 0.0
+        while not supervisor.wait(TICK_SECONDS if not recovered else 0.1):
+            snapshot = supervisor.snapshot()
+            for event in snapshot.events:
+                if event.at > told:
+                    print(moment(event.at, event.at), event.line(), file=sys.stderr, flush=True)
+            told = max([told, *(event.at for event in snapshot.events)])
             if recovered:
                 continue
-            queue = supervisor.snapshot().queues[0]
+            queue = snapshot.queues[0]
             if queue.state is not QueueState.RECOVERING and queue.pages and queue.seq >= reached:
                 recovered = True
                 _say("recovered")

@@ -74,6 +74,11 @@ class Child:
         self._reader = threading.Thread(target=self._listen, daemon=True)
         self._reader.start()
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def begin(self) -> None:
         """Let it open the store; returns when it does."""
         self.expect("loaded")
@@ -93,14 +98,10 @@ class Child:
                 raise HarvestBroke(f"it ended before {phase!r}. {self._complaint()}")
             self._heard.add(said)
 
-    def heard(self, phase: str) -> bool:
-        """Whether it has said `phase` by now."""
-        while not self._said.empty():
-            said = self._said.get()
-            if not said:
-                raise HarvestBroke(f"it ended by itself. {self._complaint()}")
-            self._heard.add(said)
-        return phase in self._heard
+    def lives(self) -> None:
+        """Raises where it has ended by itself."""
+        if self._process.poll() is not None:
+            raise HarvestBroke(f"it ended by itself. {self._complaint()}")
 
     def freeze(self) -> None:
         """Stop it where it is, as a machine that sleeps does."""
@@ -112,8 +113,7 @@ class Child:
 
     def kill(self) -> bool:
         """Kill it; True where it was still recovering."""
-        if self._process.poll() is not None:
-            raise HarvestBroke(f"it ended by itself. {self._complaint()}")
+        self.lives()
         self._process.kill()
         self._end()
         return "recovered" not in self._heard

@@ -59,7 +59,7 @@ def one(hangs: str, name: str) -> bool:
             time.sleep(1.0)
             if hangs == "request and query":
                 wire.faults.hang = True
-                query = b"SELECT sum(sleepEachRow(1)) FROM numbers(100) SETTINGS max_block_size = 1"
+                query = b"SELECT sum(sleep(3) + number) FROM numbers(2000000)"
             else:
                 server.freeze()
                 terminal.until(b"SPOOL FULL")

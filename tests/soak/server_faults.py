@@ -2,8 +2,9 @@
 
     python -m tests.soak.server_faults --faults 200 --seed 1
 
-One harvest runs through all of it, over a wire (`tests.http_front`). A fault is aimed: it waits until an INSERT goes
-over, and strikes some milliseconds later, at a random instant. Prints its figures as one line of JSON. Exit code 1
+One harvest runs through all of it, over a wire (`tests.http_front`). A fault is aimed: it waits until the harvest has
+committed a page since the last one and an INSERT goes over, and strikes some milliseconds later, at a random instant.
+Prints its figures as one line of JSON. Exit code 1
 where anything was lost, doubled or differs.
 """
 
@@ -22,6 +23,7 @@ from pathlib import Path
 from random import Random
 
 from harvester.commands.store_access import engine_of
+from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine
 from harvester.store.spool import Spool
 from tests.http_front.process import ServerProcess
@@ -126,15 +128,28 @@ class Tormentor:
 
 
 def torment(
-    child: Child, tormentor: Tormentor, inserts: InsertsInFlight, dice: Random, faults: int, figures: Figures
+    child: Child,
+    moved: Callable[[], object],
+    tormentor: Tormentor,
+    inserts: InsertsInFlight,
+    dice: Random,
+    faults: int,
+    figures: Figures,
 ) -> None:
-    """Let `faults` faults strike, each when an INSERT has just begun."""
+    """Let `faults` faults strike, each when the harvest has moved on and an INSERT has just begun."""
     kinds = list(tormentor.kinds)
+    stood: object = None
     for number in range(faults):
+        give_up_at = time.monotonic() + _PATIENCE
+        while (stands := moved()) == stood:
+            if time.monotonic() > give_up_at:
+                raise HarvestBroke(f"no page was committed for {_PATIENCE} s. {child.complaint()}")
+            time.sleep(0.02)
+        stood = stands
         with inserts.begun:
             if not inserts.begun.wait(_PATIENCE):
                 raise HarvestBroke(f"nothing was written for {_PATIENCE} s. {child.complaint()}")
-        child.heard("")  # raises where it has ended
+        child.lives()
         time.sleep(dice.uniform(0.0, 0.04))
         # Each kind equally often, in a random order.
         if number % len(kinds) == 0:
@@ -159,15 +174,12 @@ def finish(directory: Path, seed: int, url: str) -> None:
         last.discard()
 
 
-def judge(engine: Engine, directory: Path, seed: int, figures: Figures) -> Findings:
-    """What the store holds against the truth; its counts go into `figures`."""
+def judge(engine: Engine, directory: Path, seed: int) -> Findings:
+    """What the store holds against the truth."""
     with engine.open(writes=False) as handle:
         pages = int(handle.value("SELECT max(seq) FROM bronze_ingest_checkpoints"))
     spool = Spool(settings_in(directory).spool_dir, QUEUE)
-    findings = examine(engine, spool, truth_of(Stream(seed), pages), directory / "scratch")
-    figures.pages, figures.stashes = findings.pages, findings.stashes
-    figures.lost, figures.doubled, figures.wrong = findings.lost, findings.doubled, len(findings.wrong)
-    return findings
+    return examine(engine, spool, truth_of(Stream(seed), pages), directory / "scratch")
 
 
 def prove(directory: Path, seed: int, faults: int) -> tuple[Figures, list[str]]:
@@ -183,19 +195,18 @@ def prove(directory: Path, seed: int, faults: int) -> tuple[Figures, list[str]]:
         try:
             child.begin()
             child.expect("recovered")
-            torment(child, Tormentor(server, wire, dice), inserts, dice, faults, figures)
+            cursor = CursorFile(settings_in(directory).cursor_dir, QUEUE)
+            torment(child, cursor.read, Tormentor(server, wire, dice), inserts, dice, faults, figures)
             child.kill()
         finally:
             child.discard()
         finish(directory, seed, server.url)
-        findings = judge(_patient(directory, server.url), directory, seed, figures)
+        patient = settings_in(directory, server.url).model_copy(update={"clickhouse_timeout": 300.0})
+        findings = judge(engine_of(patient), directory, seed)
+    figures.pages, figures.stashes = findings.pages, findings.stashes
+    figures.lost, figures.doubled, figures.wrong = findings.lost, findings.doubled, len(findings.wrong)
     figures.seconds = round(time.monotonic() - began, 1)
     return figures, findings.wrong
-
-
-def _patient(directory: Path, url: str) -> Engine:
-    settings = settings_in(directory, url)
-    return engine_of(settings.model_copy(update={"clickhouse_timeout": 300.0}))
 
 
 def main() -> int:
