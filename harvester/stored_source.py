@@ -75,7 +75,7 @@ class StoredSource:
             return self._read()
         except StoreError as error:
             self.close()
-            raise SourceLostError(f"{error} {error.hint}".strip()) from error
+            raise SourceLostError(". ".join(part.rstrip(".") for part in (str(error), error.hint) if part)) from error
 
     def new_events(self) -> tuple[Event, ...]:
         """See `SnapshotSource.new_events`; in the past there are none."""

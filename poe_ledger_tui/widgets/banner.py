@@ -49,8 +49,8 @@ def banner_words(picture: Picture) -> tuple[str, str]:
     if picture.source_trouble:
         return f"!! DISCONNECTED: {clean(picture.source_trouble)} — asked again every second{todo}", "red"
     if picture.past and picture.snapshot is not None:
-        words = f"◂ THE PAST: the harvest as it was at {date_time(picture.snapshot.taken_at)} — [ ] step, T is now"
-        return f"{words}. {clean(picture.remark)}" if picture.remark else words, "amber"
+        remark = f"{clean(picture.remark)} " if picture.remark else ""
+        return f"◂ {remark}THE PAST, as it was at {date_time(picture.snapshot.taken_at)} — [ ] step, T is now", "amber"
     lost = [queue for queue in picture.queues if queue.state is QueueState.STORE_LOST]
     if lost:
         return _trouble("!! STORE LOST", lost, picture), "red"

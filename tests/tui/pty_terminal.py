@@ -55,10 +55,22 @@ class Terminal:
             assert time.monotonic() < end, self._seen[-500:]
             self._read(0.2)
 
+    def forget(self) -> None:
+        """What follows must come anew."""
+        self._seen = b""
+
     def press(self, keys: bytes) -> None:
         """Type, and wait for nothing."""
         os.write(self._fd, keys)
         self._read(0.3)
+
+    def press_until(self, keys: bytes, words: bytes) -> None:
+        """Type it again and again until there are these words."""
+        end = time.monotonic() + PATIENCE
+        while words not in self._seen:
+            assert time.monotonic() < end, self._seen[-500:]
+            self.press(keys)
+            self._read(1.0)
 
     def leave(self, how: bytes | signal.Signals) -> Left:
         self._seen = b""
