@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from harvester.store import migrations
 from harvester.store.engine import Engine, Handle, quote_name
@@ -31,13 +32,20 @@ def migrate(engine: Engine) -> None:
     """Bring the empty database of `engine` to the newest schema."""
     template = _templates.get(engine.url)
     if template is None:
-        files = migrations.load_migrations(migrations_directory())
-        migrations.apply(engine, files)
-        with engine.open(writes=False) as handle:
-            _templates[engine.url] = _read(handle, engine.database)
-        return
+        template = _templates[engine.url] = _made(engine)
     with engine.open() as handle:
         _copy(handle, template, engine.database)
+
+
+def _made(engine: Engine) -> _Template:
+    """From a database of its own: the one at hand may hold more than the migrations make."""
+    own = Engine(engine.url, f"template_{uuid4().hex[:12]}", user=engine._user, password=engine._password)
+    own.create_database()
+    migrations.apply(own, migrations.load_migrations(migrations_directory()))
+    with own.open(writes=False) as handle:
+        template = _read(handle, own.database)
+        handle.run(f"DROP DATABASE {quote_name(own.database)} SYNC")
+    return template
 
 
 def _read(handle: Handle, database: str) -> _Template:

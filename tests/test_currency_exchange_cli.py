@@ -98,7 +98,8 @@ def test_with_nothing_configured_the_exchange_is_harvested_and_history_is_filled
     out = StringIO()
     assert run_status(market.settings, json=True, out=out, err=out) == 0
     status = json.loads(out.getvalue())
-    assert [(queue["queue"], queue["level"]) for queue in status["queues"]] == [("cxapi:pc", "ok")]
+    levels = {queue["queue"]: queue["level"] for queue in status["queues"]}
+    assert levels == {"cxapi:pc": "ok", "psapi:pc": "unknown"}, "what has no client yet is told too"
     assert status["layers"]["raw_currency_exchange_hours"] == len(served)
     out = StringIO()
     assert run_rebuild(market.settings, json=True, out=out, err=StringIO()) == 0

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from harvester.store.engine import Engine
-from tests.cli_bench import Home, simulated_api
+from tests.cli_bench import Home, simulated_api, until
 from tests.http_front.process import ServerProcess
 from tests.http_front.wire import Wire
 from tests.tui.pty_terminal import ALTERNATE_SCREEN_LEFT, Terminal
@@ -56,7 +56,7 @@ def one(hangs: str, name: str) -> bool:
         terminal = Terminal(home, "--start", **environ, POE_SPOOL_MAX_BYTES="3KB")
         try:
             terminal.until(b"HARVESTING")
-            time.sleep(1.0)
+            until((home / "cursors" / "psapi_pc.json").exists)  # a page is in the store
             if hangs == "request and query":
                 wire.faults.hang = True
                 query = b"SELECT sum(sleep(3) + number) FROM numbers(2000000)"
