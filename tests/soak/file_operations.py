@@ -177,7 +177,9 @@ class Enumeration:
                 self.figures.wrong.append(f"{story}: {error}")
             return 0
         held, expected = done["held"], self._expected[pages_more]
-        different = sorted(name for name in expected if held.get(name) != expected[name])
+        # The cursor file is a copy for people: killed right before it, it follows with the next page.
+        promised = expected if pages_more else expected.keys() - {"cursor file"}
+        different = sorted(name for name in promised if held.get(name) != expected[name])
         if different:
             with self._lock:
                 self.figures.wrong.append(f"{story}: {', '.join(different)} differ")
