@@ -50,15 +50,10 @@ class HarvestPlan:
     @property
     def queues(self) -> tuple[Queue, ...]:
         """What can be harvested: the configured queues whose feed is there and, where it needs one, the client."""
-        from harvester.feeds.registry import FEEDS, make_feed
+        from harvester.feeds.registry import FEEDS, can_run
 
         settings = self.settings
-        there = {name: make_feed(name, settings) for name in settings.feeds if name in FEEDS}
-        return tuple(
-            queue
-            for queue in settings.queues
-            if queue.feed in there and (settings.has_oauth_client or not there[queue.feed].needs_token)
-        )
+        return tuple(queue for queue in settings.queues if queue.feed in FEEDS and can_run(settings, queue))
 
     @property
     def left_out(self) -> tuple[Queue, ...]:

@@ -18,8 +18,7 @@ from harvester.commands.signals import leaving_on_signals
 from harvester.commands.since import Plan, SinceRefused, parse_since, plan_since
 from harvester.commands.store_access import engine_of, unusable_spool
 from harvester.events import Event, Level
-from harvester.feeds.public_stash import FEED_NAME as PUBLIC_STASH
-from harvester.feeds.registry import FEEDS
+from harvester.feeds.registry import FEEDS, can_run
 from harvester.model import Queue
 from harvester.settings import Settings
 from harvester.snapshot import QueueSnapshot, QueueState, Snapshot
@@ -127,7 +126,7 @@ def run_harvest(settings: Settings, options: HarvestOptions, *, out: TextIO, err
 def _queues(settings: Settings, err: TextIO) -> list[Queue]:
     """What can be harvested, the reason said where that is less than the settings name."""
     named = [queue for queue in settings.queues if queue.feed in FEEDS]
-    queues = [queue for queue in named if settings.has_oauth_client or queue.feed != PUBLIC_STASH]
+    queues = [queue for queue in named if can_run(settings, queue)]
     if not named:
         say(err, f"Nothing to harvest: POE_FEEDS and POE_REALMS leave no queue. Feeds: {', '.join(FEEDS)}.")
     elif len(queues) < len(named):

@@ -13,9 +13,9 @@ from harvester.diagnosis.disk_checks import disk_findings
 from harvester.diagnosis.finding import Finding, failed
 from harvester.diagnosis.limit_checks import limit_findings
 from harvester.diagnosis.queue_checks import holder_of_queue, queue_findings
-from harvester.diagnosis.settings_checks import can_run, settings_findings
+from harvester.diagnosis.settings_checks import settings_findings
 from harvester.diagnosis.store_checks import StoreView, store_view
-from harvester.feeds.registry import FEEDS
+from harvester.feeds.registry import FEEDS, can_run
 from harvester.settings import Settings
 from harvester.store.engine import Engine
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from harvester.diagnosis.finding import Fault, Finding, failed, ok, warning
-from harvester.feeds.registry import FEEDS, make_feed
-from harvester.model import Queue
+from harvester.feeds.registry import FEEDS, can_run
 from harvester.settings import Settings, SettingsError
 
 CHECK = "settings"
@@ -32,11 +31,6 @@ def settings_findings(settings: Settings) -> list[Finding]:
         *found,
         ok(CHECK, f"queues {', '.join(queues)}{without}; {leagues}; requests go out as {settings.user_agent!r}"),
     ]
-
-
-def can_run(settings: Settings, queue: Queue) -> bool:
-    """Whether a queue has what it needs: for some feeds that is the operator's OAuth client."""
-    return settings.has_oauth_client or not make_feed(queue.feed, settings).needs_token
 
 
 def unusable_settings(error: SettingsError) -> list[Finding]:

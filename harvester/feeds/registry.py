@@ -7,6 +7,7 @@ from harvester.feeds.currency_exchange import FEED_NAME as CURRENCY_EXCHANGE
 from harvester.feeds.currency_exchange import HISTORY_FEED, CurrencyExchangeFeed, CurrencyHistoryFeed, Fill
 from harvester.feeds.public_stash import FEED_NAME as PUBLIC_STASH
 from harvester.feeds.public_stash import PublicStashFeed
+from harvester.model import Queue
 from harvester.settings import Settings
 
 FEEDS = (PUBLIC_STASH, CURRENCY_EXCHANGE)
@@ -25,3 +26,8 @@ def make_feed(name: str, settings: Settings, fill: Fill | None = None) -> Feed:
     if name == HISTORY_FEED:
         return CurrencyHistoryFeed(settings.cx_base_url, *((fill.start, fill.down_to) if fill else (None, None)))
     raise KeyError(name)
+
+
+def can_run(settings: Settings, queue: Queue) -> bool:
+    """Whether a queue of an existing feed has what it needs: for some feeds that is the operator's OAuth client."""
+    return settings.has_oauth_client or not make_feed(queue.feed, settings).needs_token
