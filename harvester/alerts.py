@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from harvester.events import moment
-from harvester.lag import LagLevel, lag_level
+from harvester.health import level_of
+from harvester.lag import LagLevel
 from harvester.model import Epoch, Seconds
-from harvester.snapshot import QueueSnapshot, QueueState, Snapshot
+from harvester.snapshot import Snapshot
 
 RECOVERED = "recovered"
 _SEVERITY = {LagLevel.OK: 0, LagLevel.UNKNOWN: 0, LagLevel.AMBER: 1, LagLevel.RED: 2}
@@ -78,7 +79,7 @@ class AlertWatch:
         alerts = []
         for queue in snapshot.queues:
             told = self._told.setdefault(queue.queue_key, _Told())
-            severity, quiet = _severity(queue, snapshot), now - told.at >= self.interval
+            severity, quiet = _SEVERITY[level_of(queue, snapshot)], now - told.at >= self.interval
             if severity == told.severity or not (quiet or severity > told.highest):
                 continue
             alerts.append(
@@ -95,14 +96,3 @@ class AlertWatch:
             told.highest = severity if quiet else max(told.highest, severity)
             told.severity, told.at = severity, now
         return alerts
-
-
-def _severity(queue: QueueSnapshot, snapshot: Snapshot) -> int:
-    if queue.state is QueueState.FAILED:
-        return 2
-    if queue.state in (QueueState.STOPPED, QueueState.STOPPING, QueueState.PAUSED, QueueState.WAITING):
-        return 0  # somebody wanted it so
-    lag = queue.lag_seconds
-    if lag is None:  # nothing has moved yet: counted from the start
-        lag = snapshot.taken_at - snapshot.started_at
-    return _SEVERITY[lag_level(lag, snapshot.amber_seconds, snapshot.red_seconds)]

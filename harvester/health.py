@@ -38,13 +38,24 @@ def readiness(snapshot: Snapshot) -> Health:
     return Health.of(reasons)
 
 
-def _standstill(queue: QueueSnapshot, snapshot: Snapshot) -> str:
+def level_of(queue: QueueSnapshot, snapshot: Snapshot) -> LagLevel:
+    """How worrying a queue is: not at all where a person wanted it to stand, red where it failed, else by progress."""
     if queue.state in _ON_PURPOSE:
+        return LagLevel.OK
+    if queue.state is QueueState.FAILED:
+        return LagLevel.RED
+    return lag_level(_standing_for(queue, snapshot), snapshot.amber_seconds, snapshot.red_seconds)
+
+
+def _standing_for(queue: QueueSnapshot, snapshot: Snapshot) -> float:
+    """Seconds without progress, counted from the start where nothing has moved yet."""
+    return snapshot.taken_at - snapshot.started_at if queue.lag_seconds is None else queue.lag_seconds
+
+
+def _standstill(queue: QueueSnapshot, snapshot: Snapshot) -> str:
+    if level_of(queue, snapshot) is not LagLevel.RED:
         return ""
     if queue.state is QueueState.FAILED:
         return f"{queue.queue_key}: failed"
-    lag = snapshot.taken_at - snapshot.started_at if queue.lag_seconds is None else queue.lag_seconds
-    if lag_level(lag, snapshot.amber_seconds, snapshot.red_seconds) is not LagLevel.RED:
-        return ""
     trouble = f": {queue.trouble.what}" if queue.trouble else ""
-    return f"{queue.queue_key}: no progress for {lag:.0f} s{trouble}"
+    return f"{queue.queue_key}: no progress for {_standing_for(queue, snapshot):.0f} s{trouble}"
