@@ -45,13 +45,13 @@ def make_display(
 ) -> Display:
     """The display that fits where `err` goes. `log_format`: `human`, `json`, or `auto`, json where nobody reads."""
     if log_format == "json" or (log_format == "auto" and not err.isatty()):
-        return LineDisplay(snapshot, events, JsonLines(err))
+        return _LineDisplay(snapshot, events, JsonLines(err))
     return (
-        _LiveDisplay(err, snapshot, events, goal) if err.isatty() else LineDisplay(snapshot, events, _PlainLines(err))
+        _LiveDisplay(err, snapshot, events, goal) if err.isatty() else _LineDisplay(snapshot, events, _PlainLines(err))
     )
 
 
-class Lines(Protocol):
+class _Lines(Protocol):
     """How a display without a screen writes."""
 
     def event(self, event: Event) -> None:
@@ -76,10 +76,10 @@ class _PlainLines:
             say(self._err, f"{_time(snapshot.taken_at)} {queue.queue_key}: {filled.words()}")
 
 
-class LineDisplay:
+class _LineDisplay:
     """Events as they come, and a line per queue every ten seconds."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot], events: EventLog, lines: Lines) -> None:
+    def __init__(self, snapshot: Callable[[], Snapshot], events: EventLog, lines: _Lines) -> None:
         self._snapshot = snapshot
         self._lines = lines
         self._next_line = time.monotonic() + LINE_EVERY_SECONDS

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json as json_format
 import time
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from harvester.commands.bar_or_lines import BarOrLines
 from harvester.commands.exit_codes import DONE, FAILED, INTERRUPTED, MISUSED
 from harvester.commands.hints import HEADLESS
 from harvester.commands.output import duration, print_table, say
@@ -22,8 +21,6 @@ from harvester.store.errors import StoreError
 from harvester.store.migrations import MigrationError
 from harvester.store.schema_files import SchemaFilesMissingError
 from harvester.store.store_move import MoveEnd, MoveProgress, MoveRefused, MoveResult, StoreMove
-
-LINE_EVERY_SECONDS = 5.0
 
 
 def run_move(settings: Settings, to: str, *, json: bool, out: TextIO, err: TextIO, command: str = HEADLESS) -> int:
@@ -85,42 +82,20 @@ def _report(result: MoveResult, source: Engine, target: Engine, *, json: bool, o
     print_table(out, ["table", "rows", "checksum"], rows)
 
 
-class _Display:
-    """A bar on a terminal, a line every few seconds elsewhere."""
+class _Display(BarOrLines):
+    """Rows copied, of all tables together."""
 
     def __init__(self, err: TextIO) -> None:
-        self._err = err
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        super().__init__(err, *columns, task="move")
         self._began = time.monotonic()
-        self._next_line = self._began + LINE_EVERY_SECONDS
         self._first_done: int | None = None
-        self._bar: Progress | None = None
-        if err.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-            console = Console(file=err, markup=False, highlight=False, emoji=False)
-            self._bar = Progress(*columns, console=console, transient=True)
-            self._task = self._bar.add_task("move", total=None)
 
     def show(self, progress: MoveProgress) -> None:
         if self._first_done is None:
             self._first_done, self._began = progress.rows_done, time.monotonic()
         what = f"{progress.doing} {progress.table}"
-        if self._bar is not None:
-            self._bar.update(
-                self._task, description=what, completed=progress.rows_done, total=max(1, progress.rows_total)
-            )
-        elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + LINE_EVERY_SECONDS
+        if self.update(what, progress.rows_done, max(1, progress.rows_total)):
             rate = (progress.rows_done - self._first_done) / max(0.001, time.monotonic() - self._began)
             left = f", {duration((progress.rows_total - progress.rows_done) / rate)} left" if rate > 0 else ""
-            say(self._err, f"{what}: {progress.rows_done:,} of {progress.rows_total:,} rows{left}")
-
-    def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+            self.say(f"{what}: {progress.rows_done:,} of {progress.rows_total:,} rows{left}")

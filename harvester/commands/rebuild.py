@@ -6,12 +6,11 @@ import contextlib
 import json as json_format
 import time
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from harvester.commands.bar_or_lines import BarOrLines
 from harvester.commands.exit_codes import DONE, FAILED, INTERRUPTED, SCHEMA_NOT_READY
 from harvester.commands.hints import HEADLESS, nothing_yet
 from harvester.commands.output import duration, print_table, say
@@ -32,8 +31,6 @@ from harvester.store.migrations import MigrationError
 from harvester.store.rebuild import RebuildEnd, RebuildProgress, RebuildRefused, RebuildResult, SilverRebuild
 from harvester.store.schema_files import SchemaFilesMissingError, migrations_directory
 from harvester.store.spool import Spool
-
-LINE_EVERY_SECONDS = 5.0
 
 
 def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO, command: str = HEADLESS) -> int:
@@ -173,55 +170,32 @@ def _report(result: RebuildResult, exchange: CurrencyRebuildResult, *, json: boo
         say(out, f"currency exchange: {exchange.hours:,} hours, {exchange.markets:,} markets")
 
 
-class _Display:
-    """A bar on a terminal, a line every few seconds elsewhere."""
+class _Display(BarOrLines):
+    """Pages derived, realm by realm."""
 
     def __init__(self, err: TextIO) -> None:
-        self._err = err
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        super().__init__(err, *columns, task="silver", rate="")
         self._began = time.monotonic()
         self._first_done: int | None = None
-        self._next_line = self._began + LINE_EVERY_SECONDS
-        self._bar: Progress | None = None
-        if err.isatty():
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-            )
-            console = Console(file=err, markup=False, highlight=False, emoji=False)
-            self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
-            self._task = self._bar.add_task("silver", total=None, rate="")
 
     def show(self, progress: RebuildProgress) -> None:
         if not progress.realm:
-            say(self._err, f"{progress.step[:1].upper()}{progress.step[1:]} …")
+            self.say(f"{progress.step[:1].upper()}{progress.step[1:]} …")
             return
         if self._first_done is None:
             self._first_done, self._began = progress.pages_done - 1, time.monotonic()
         spent = max(0.001, time.monotonic() - self._began)
         rate = (progress.pages_done - self._first_done) / spent
-        if self._bar is not None:
-            self._bar.update(
-                self._task,
-                description=f"silver {progress.realm}",
-                completed=progress.pages_done,
-                total=progress.pages_total,
-                rate=f"{rate:.1f} pages/s",
-            )
-        elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + LINE_EVERY_SECONDS
+        if self.update(
+            f"silver {progress.realm}", progress.pages_done, progress.pages_total, rate=f"{rate:.1f} pages/s"
+        ):
             left = (progress.pages_total - progress.pages_done) / rate
             done = f"{progress.pages_done:,} of {progress.pages_total:,} pages"
-            say(self._err, f"{progress.realm}: {done}, {rate:.1f} pages/s, {duration(left)} left")
-
-    def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+            self.say(f"{progress.realm}: {done}, {rate:.1f} pages/s, {duration(left)} left")

@@ -179,26 +179,23 @@ class PublicStashLayers:
     def withdraw(self, seq: int) -> None:
         """Take back what was derived of a page that is given up; the views never showed it."""
         for table in ("silver_stashes", "silver_listings", "silver_items"):
-            self._handle.run(
-                f"ALTER TABLE {table} DELETE WHERE realm = {quote_text(self._realm)} AND seq = {seq:d}",
-                settings={"mutations_sync": 1},
-            )
+            self._delete(table, "realm", self._realm, seq)
 
     def unbegin(self, seq: int) -> None:
         """Take a page back whole, as if it had never begun. One that the views show is history, and stays."""
         if self._there("silver_stash_state", seq):
             return
         self.withdraw(seq)
-        queue = Queue(PUBLIC_STASH, self._realm)
+        self._delete("bronze_dead_letters", "queue_key", Queue(PUBLIC_STASH, self._realm).key, seq)
         # Bronze goes last: while it is there, a cut-off retreat is seen and done again.
-        for table, key, value in (
-            ("bronze_dead_letters", "queue_key", queue.key),
-            ("raw_public_stash_pages", "realm", self._realm),
-        ):
-            self._handle.run(
-                f"ALTER TABLE {table} DELETE WHERE {key} = {quote_text(value)} AND seq = {seq:d}",
-                settings={"mutations_sync": 1},
-            )
+        self._delete("raw_public_stash_pages", "realm", self._realm, seq)
+
+    def _delete(self, table: str, key: str, value: str, seq: int) -> None:
+        """Take the rows of a page out of a table; returns when they are gone."""
+        self._handle.run(
+            f"ALTER TABLE {table} DELETE WHERE {key} = {quote_text(value)} AND seq = {seq:d}",
+            settings={"mutations_sync": 1},
+        )
 
     def _run_proved(
         self, step: str, spooled: SpooledPage, scan: PageScan, set_aside: tuple[Record, ...]

@@ -76,6 +76,7 @@ class MoveResult:
 @dataclass(frozen=True, slots=True)
 class _Table:
     name: str
+    columns: tuple[str, ...]
     key: tuple[tuple[str, str], ...]
     """Columns of the sorting key, with their types."""
     replacing: bool
@@ -248,7 +249,7 @@ def _tables(handle: Handle) -> list[_Table]:
     """Every table with rows of its own, the checkpoints last."""
     types: dict[str, dict[str, str]] = {}
     for table, column, kind in handle.rows(
-        "SELECT table, name, type FROM system.columns WHERE database = currentDatabase()"
+        "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() ORDER BY table, position"
     ):
         types.setdefault(table, {})[column] = kind
     rows = handle.rows(
@@ -256,7 +257,12 @@ def _tables(handle: Handle) -> list[_Table]:
         " WHERE database = currentDatabase() AND engine LIKE '%MergeTree' ORDER BY name"
     )
     tables = [
-        _Table(name, tuple((column, types[name][column]) for column in key.split(", ")), bool(replacing))
+        _Table(
+            name,
+            tuple(types[name]),
+            tuple((column, types[name][column]) for column in key.split(", ")),
+            bool(replacing),
+        )
         for name, key, replacing in rows
         if name not in _OWN
     ]
@@ -286,15 +292,7 @@ def _last_key(handle: Handle, table: _Table, where: str) -> tuple[str, ...] | No
 
 def _sum(handle: Handle, table: _Table, where: str) -> tuple[int, int]:
     """How many rows, and the sum of their hashes."""
-    names = [
-        str(name)
-        for (name,) in handle.rows(
-            "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
-            " ORDER BY position",
-            {"table": table.name},
-        )
-    ]
-    every = ", ".join(map(quote_name, names))
+    every = ", ".join(map(quote_name, table.columns))
     # As bytes: a hash of a Null would be Null, and hashes of arrays forget where one ends.
     rows = handle.rows(
         f"SELECT count(), sum(cityHash64(formatRow('RowBinary', {every}))) FROM {table.source} WHERE {where}"

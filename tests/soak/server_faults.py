@@ -11,48 +11,35 @@ where anything was lost, doubled or differs.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 from harvester.commands.store_access import engine_of
 from harvester.store.cursor_file import CursorFile
-from harvester.store.engine import Engine
-from harvester.store.spool import Spool
 from tests.http_front.process import ServerProcess
 from tests.http_front.wire import Wire
 from tests.soak.child import QUEUE, SERVER_TIMEOUT, prepare, settings_in
-from tests.soak.kill9 import Child, HarvestBroke
-from tests.soak.proof import Findings, examine, truth_of
-from tests.soak.stream import Stream
+from tests.soak.harvest_process import Child, HarvestBroke, finish
+from tests.soak.verdict import Verdict, judge, report
 
 _INSERT = re.compile(rb"INSERT(?:[ +]|%20)INTO", re.IGNORECASE)
 _PATIENCE = 120.0
-_FINISH_PAGES = 6
 
 
-@dataclass
-class Figures:
+@dataclass(kw_only=True)
+class Figures(Verdict):
     """What is reported."""
 
-    seed: int
     faults: dict[str, int] = field(default_factory=dict)
     """How often each kind struck."""
     amid_inserts: int = 0
     """Faults that struck while the answer to an INSERT was outstanding."""
-    pages: int = 0
-    stashes: int = 0
-    lost: int = 0
-    doubled: int = 0
-    wrong: int = 0
-    seconds: float = 0.0
 
 
 class InsertsInFlight:
@@ -163,29 +150,10 @@ def torment(
             print(f"{number + 1} of {faults} faults", file=sys.stderr, flush=True)
 
 
-def finish(directory: Path, seed: int, url: str) -> None:
-    """Harvest undisturbed to the end of the stream."""
-    last = Child(directory, seed, "--finish", str(_FINISH_PAGES), "--server", url)
-    try:
-        last.begin()
-        if last.wait() != 0:
-            raise HarvestBroke(f"the last harvest failed. {last.complaint()}")
-    finally:
-        last.discard()
-
-
-def judge(engine: Engine, directory: Path, seed: int) -> Findings:
-    """What the store holds against the truth."""
-    with engine.open(writes=False) as handle:
-        pages = int(handle.value("SELECT max(seq) FROM bronze_ingest_checkpoints"))
-    spool = Spool(settings_in(directory).spool_dir, QUEUE)
-    return examine(engine, spool, truth_of(Stream(seed), pages), directory / "scratch")
-
-
 def prove(directory: Path, seed: int, faults: int) -> tuple[Figures, list[str]]:
     """The whole proof in a fresh `directory`: figures, and what is wrong in words."""
     began = time.monotonic()
-    figures, dice, inserts = Figures(seed), Random(f"server faults {seed}"), InsertsInFlight()
+    figures, dice, inserts = Figures(seed=seed), Random(f"server faults {seed}"), InsertsInFlight()
     with (
         ServerProcess(directory / "server") as server,
         Wire(lambda: server.port, watch=inserts) as wire,
@@ -200,12 +168,10 @@ def prove(directory: Path, seed: int, faults: int) -> tuple[Figures, list[str]]:
             child.kill()
         finally:
             child.discard()
-        finish(directory, seed, server.url)
+        finish(directory, seed, "--server", server.url)
         patient = settings_in(directory, server.url).model_copy(update={"clickhouse_timeout": 300.0})
         findings = judge(engine_of(patient), directory, seed)
-    figures.pages, figures.stashes = findings.pages, findings.stashes
-    figures.lost, figures.doubled, figures.wrong = findings.lost, findings.doubled, len(findings.wrong)
-    figures.seconds = round(time.monotonic() - began, 1)
+    figures.take(findings, began)
     return figures, findings.wrong
 
 
@@ -215,12 +181,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the stream, the kinds and the instants")
     parser.add_argument("--directory", type=Path, help="a fresh directory, kept; else a temporary one")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="server-faults-") as temporary:
-        figures, wrong = prove(options.directory or Path(temporary), options.seed, options.faults)
-    print(json.dumps(asdict(figures)))
-    for text in wrong:
-        print(text, file=sys.stderr)
-    return 1 if wrong or figures.lost or figures.doubled else 0
+    return report(lambda directory: prove(directory, options.seed, options.faults), options.directory, "server-faults-")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,9 @@ was lost, doubled or differs, or where a takeover came too late.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -25,8 +23,8 @@ from harvester.store.queue_lease import holder_of_queue
 from harvester.store.row_lease import LEASE_SECONDS
 from tests.http_front.process import ServerProcess
 from tests.soak.child import QUEUE, prepare, settings_in
-from tests.soak.kill9 import Child, HarvestBroke
-from tests.soak.server_faults import finish, judge
+from tests.soak.harvest_process import Child, HarvestBroke, finish
+from tests.soak.verdict import Verdict, judge, report
 
 OPENING_SECONDS = 10.0
 """On top of the lease: seeing that it is free, comparing spool and store, and the first page."""
@@ -35,11 +33,10 @@ _PATIENCE = 60.0
 """Seconds behind the end of the lease after which nobody comes any more."""
 
 
-@dataclass
-class Figures:
+@dataclass(kw_only=True)
+class Figures(Verdict):
     """What is reported."""
 
-    seed: int
     killed: int = 0
     frozen: int = 0
     longest_takeover: float = 0.0
@@ -48,13 +45,12 @@ class Figures:
     """Takeovers that took longer than the lease and the opening."""
     usurped: int = 0
     """Rounds that began with another holder of the lease than the one that worked."""
-    pages: int = 0
-    stashes: int = 0
-    lost: int = 0
-    doubled: int = 0
-    wrong: int = 0
-    seconds: float = 0.0
     takeovers: list[float] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """And every takeover came in time, from the one that worked."""
+        return super().good and not (self.late or self.usurped)
 
 
 class Harvesters:
@@ -135,7 +131,7 @@ def play(harvesters: Harvesters, engine: Engine, dice: Random, figures: Figures)
 def prove(directory: Path, seed: int, rounds: int) -> tuple[Figures, list[str]]:
     """The whole proof in a fresh `directory`: figures, and what is wrong in words."""
     began = time.monotonic()
-    figures, dice = Figures(seed), Random(f"takeover {seed}")
+    figures, dice = Figures(seed=seed), Random(f"takeover {seed}")
     with ServerProcess(directory / "server") as server:
         engine = prepare(directory, server.url)
         harvesters = Harvesters(directory, seed, server.url)
@@ -148,13 +144,11 @@ def prove(directory: Path, seed: int, rounds: int) -> tuple[Figures, list[str]]:
                 print(f"{number + 1} of {rounds}: {figures.takeovers[-1]} s", file=sys.stderr, flush=True)
         finally:
             harvesters.discard()
-        finish(directory, seed, server.url)
+        finish(directory, seed, "--server", server.url)
         patient = settings_in(directory, server.url).model_copy(update={"clickhouse_timeout": 300.0})
         findings = judge(engine_of(patient), directory, seed)
-    figures.pages, figures.stashes = findings.pages, findings.stashes
-    figures.lost, figures.doubled, figures.wrong = findings.lost, findings.doubled, len(findings.wrong)
     figures.longest_takeover = max(figures.takeovers, default=0.0)
-    figures.seconds = round(time.monotonic() - began, 1)
+    figures.take(findings, began)
     return figures, findings.wrong
 
 
@@ -164,12 +158,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the stream and of the instants")
     parser.add_argument("--directory", type=Path, help="a fresh directory, kept; else a temporary one")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="takeover-") as temporary:
-        figures, wrong = prove(options.directory or Path(temporary), options.seed, options.rounds)
-    print(json.dumps(asdict(figures)))
-    for text in wrong:
-        print(text, file=sys.stderr)
-    return 1 if wrong or figures.lost or figures.doubled or figures.late or figures.usurped else 0
+    return report(lambda directory: prove(directory, options.seed, options.rounds), options.directory, "takeover-")
 
 
 if __name__ == "__main__":
