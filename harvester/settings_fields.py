@@ -108,6 +108,17 @@ class SettingFields(BaseModel):
         default="60s",
         meaning="How long one statement on a server may stay without an answer.",
     )
+    clickhouse_cluster: shapes.ClusterName = _setting(
+        "POE_CLICKHOUSE_CLUSTER",
+        meaning="A cluster of replicas, as system.clusters names it: tables are defined on all of them, with "
+        "replicated engines. Not needed in ClickHouse Cloud.",
+    )
+    clickhouse_replicated: Verify = _setting(
+        "POE_CLICKHOUSE_REPLICATED",
+        default="no",
+        meaning="Whether tables get replicated engines without a cluster being named, as in a database whose own "
+        "engine is Replicated.",
+    )
     cursor_dir: shapes.PathName = _setting(
         "POE_CURSOR_DIR",
         "POE_CHECKPOINT_DIR",

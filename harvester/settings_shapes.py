@@ -205,6 +205,14 @@ def database_name(text: str) -> str:
     return text
 
 
+def cluster_name(text: str) -> str:
+    """A cluster as the configuration of a ClickHouse server names it."""
+    text = text.strip()
+    if text and not re.fullmatch(r"[A-Za-z_{][A-Za-z0-9_.{}-]{0,63}", text):
+        raise ValueError("")
+    return text
+
+
 def url_path(text: str) -> str:
     """A path below a base URL, without slashes at its ends."""
     text = text.strip().strip("/")
@@ -296,6 +304,7 @@ PathName = Annotated[Path, Shape("a path", local_path)]
 OptionalPathName = Annotated[Path | None, Shape("the path of a file that holds only the secret", local_path)]
 OptionalFileName = Annotated[Path | None, Shape("the path of a file", local_path)]
 DatabaseName = Annotated[str, Shape("a name of letters, digits and _ that begins with no digit", database_name)]
+ClusterName = Annotated[str, Shape("a name of letters, digits, _ . and -", cluster_name)]
 UserName = Annotated[str, Shape("a user name on one line", header_value)]
 UrlPath = Annotated[str, Shape("a path such as public-stash-tabs", url_path)]
 WebUrl = Annotated[str, Shape("http(s)://host[:port][/path]", web_url)]

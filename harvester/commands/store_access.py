@@ -8,6 +8,7 @@ from harvester.commands.output import say
 from harvester.settings import Settings
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError
+from harvester.store.replication import Replication
 from harvester.store.server_connection import ServerOptions
 
 
@@ -22,6 +23,9 @@ def engine_of(settings: Settings) -> Engine:
             timeout=settings.clickhouse_timeout,
             verify=settings.clickhouse_verify == "yes",
             ca_cert=settings.clickhouse_ca_cert,
+            replication=Replication(
+                cluster=settings.clickhouse_cluster, replicated=settings.clickhouse_replicated == "yes"
+            ),
         ),
     )
 

@@ -25,7 +25,7 @@ from harvester.telemetry import QueueMeter
 
 STORE_BACKOFF_MAXIMUM = 60.0
 """Seconds at most between two tries to reach the store."""
-LEASE_LOOK_SECONDS = 5.0
+LEASE_LOOK_SECONDS = 2.0
 """Seconds at most between two looks whether another harvester has ended."""
 
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from harvester.files import create_directory
 from harvester.store.errors import StoreError, StoreFault, sort_error
+from harvester.store.replication import PLAIN, Replication
 from harvester.store.server_connection import ServerOptions
 from harvester.store.settling import leaves_doubt, settle
 
@@ -32,6 +33,10 @@ _WRITE_SETTINGS: dict[str, Any] = {
     "min_insert_block_size_rows": 10_000_000,
     "min_insert_block_size_bytes": 4 << 30,
     "max_partitions_per_insert_block": 1,
+    # Replicated tables would drop a block that looks like an earlier one; whether it was stored is looked up instead.
+    "insert_deduplicate": 0,
+    # What was written must be read, also where another replica of a cloud answers.
+    "select_sequential_consistency": 1,
     # Merging expressions of the derivation costs more planning time than it saves at run time.
     "query_plan_merge_expressions": 0,
 }
@@ -63,9 +68,16 @@ class Handle:
     """
 
     def __init__(
-        self, client: Any, *, mark: str = "", pause: Callable[[float], None] = time.sleep, doubtful: bool = False
+        self,
+        client: Any,
+        *,
+        mark: str = "",
+        pause: Callable[[float], None] = time.sleep,
+        doubtful: bool = False,
+        replication: Replication = PLAIN,
     ) -> None:
         """`doubtful` says that statements of the same mark may still be running, of a process before this one."""
+        self.replication = replication
         self._client = client
         self._mark = mark
         self._pause = pause
@@ -146,12 +158,17 @@ class Handle:
         parameters: Mapping[str, Any] | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """Execute a statement that returns nothing: DDL, `INSERT … SELECT`, `OPTIMIZE`."""
+        """Execute a statement that returns nothing: DDL, `INSERT … SELECT`, `OPTIMIZE`.
+
+        A definition goes to all replicas, where the server has some (`harvester.store.replication`).
+        """
         self._settle()
         self._check()
         try:
             self._client.command(
-                sql, parameters=dict(parameters) if parameters else None, settings=dict(settings or {})
+                self.replication.worded(sql),
+                parameters=dict(parameters) if parameters else None,
+                settings=dict(settings or {}),
             )
         except Exception as error:
             raise self._doubt(sort_error(error)) from error
@@ -212,7 +229,7 @@ class Handle:
                 raise sort_error(error) from error
             return result.result_rows[0][0] if result.result_rows else None
 
-        settle(ask, self._mark, self._pause)
+        settle(ask, self._mark, self._pause, cluster=self.replication.quoted_cluster)
         self._in_doubt = False
 
     def close(self) -> None:
@@ -323,7 +340,7 @@ class Engine:
             )
         except Exception as error:
             raise sort_error(error) from error
-        return Handle(client, mark=mark, pause=self._pause, doubtful=bool(mark))
+        return Handle(client, mark=mark, pause=self._pause, doubtful=bool(mark), replication=self._options.replication)
 
     @staticmethod
     def _connect_embedded(directory: Path, settings: Mapping[str, Any]) -> Handle:

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harvester.clock import Clock, SystemClock
@@ -68,7 +68,7 @@ class ApplyResult:
 
 @dataclass(frozen=True, slots=True)
 class ParsedStatement:
-    """A statement that would be run, and what the engine's parser says to it."""
+    """A statement as it would be run, and what the engine's parser says to it."""
 
     migration: Migration
     statement: Statement
@@ -239,10 +239,13 @@ def dry_run(
     current = status(engine, migrations)
     planned = plan(current, allow_drift=allow_drift, up_to=up_to)
     with _parser(engine, database_exists=current.database_exists) as handle:
-        statements = tuple(
-            ParsedStatement(step.migration, statement, _parse(handle, statement))
+        worded = [
+            (step.migration, replace(statement, sql=handle.replication.worded(statement.sql)))
             for step in planned.steps
             for statement in step.migration.statements[step.first_statement - 1 :]
+        ]
+        statements = tuple(
+            ParsedStatement(migration, statement, _parse(handle, statement)) for migration, statement in worded
         )
     return DryRun(planned, statements)
 

@@ -44,7 +44,12 @@ class QueueLease:
         if self._engine.embedded_directory is not None or self._is_ours():
             return False
         self.release()
-        handle = self._engine.open(writes=False)
+        handle = self._engine.open()
+        try:
+            self._nobody_holds_it(handle)
+        except StoreError:
+            handle.close()
+            raise
         lease = RowLease(
             self._engine,
             handle,
@@ -85,6 +90,12 @@ class QueueLease:
             lease.release()
         if handle is not None:
             handle.close()
+
+    def _nobody_holds_it(self, handle: Handle) -> None:
+        """Look before claiming: who waits asks every few seconds, and a claim writes rows."""
+        holder = holder_of_queue(handle, self._queue.key)
+        if holder is not None:
+            raise StoreError(StoreFault.LEASED, f"{self._queue} is run by {holder.owner}.")
 
     def _is_ours(self) -> bool:
         if self._lease is None:

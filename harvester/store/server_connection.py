@@ -15,6 +15,8 @@ from typing import Any
 import urllib3
 from clickhouse_connect.driver.httputil import get_pool_manager_options
 
+from harvester.store.replication import PLAIN, Replication
+
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
@@ -30,6 +32,8 @@ class ServerOptions:
     """Certificates to trust instead of the system's, as a PEM file."""
     compression: bool = True
     """Whether what goes over the wire is compressed."""
+    replication: Replication = PLAIN
+    """How its tables are defined."""
 
     def for_driver(self) -> dict[str, Any]:
         """As keyword arguments of `clickhouse_connect.get_client`; the pool in it belongs to that one client."""

@@ -19,8 +19,8 @@ LOOK_EVERY_SECONDS = 0.5
 PATIENCE_LOOKS = 60
 """Looks after which the matter is left for a later try."""
 
-_RUNNING = "SELECT count() FROM system.processes WHERE Settings['log_comment'] = {mark:String}"
-_END = "KILL QUERY WHERE Settings['log_comment'] = {mark:String} ASYNC"
+_RUNNING = "SELECT count() FROM {processes} WHERE Settings['log_comment'] = {{mark:String}}"
+_END = "KILL QUERY {where} WHERE Settings['log_comment'] = {{mark:String}} ASYNC"
 
 
 def leaves_doubt(error: StoreError) -> bool:
@@ -30,23 +30,30 @@ def leaves_doubt(error: StoreError) -> bool:
     return error.fault in (StoreFault.TIMEOUT, StoreFault.UNREACHABLE)
 
 
-def settle(ask: Callable[[str, dict[str, Any]], Any], mark: str, pause: Callable[[float], None]) -> None:
+def settle(
+    ask: Callable[[str, dict[str, Any]], Any], mark: str, pause: Callable[[float], None], *, cluster: str = ""
+) -> None:
     """End what runs under `mark`, and wait until nothing of it runs.
 
     Args:
         ask: runs a statement with parameters on an unmarked connection and returns the first value.
         mark: the `log_comment` of the statements in doubt.
         pause: sleeps for some seconds.
+        cluster: quoted; all its replicas are looked at, for any may have been asked. Empty for a single server.
 
     Raises:
         StoreError: the server cannot be asked, or a statement does not end; call again later.
     """
+    running = _RUNNING.format(
+        processes=f"clusterAllReplicas({cluster}, system.processes)" if cluster else "system.processes"
+    )
+    end = _END.format(where=f"ON CLUSTER {cluster}" if cluster else "")
     quiet = 0
     for _ in range(PATIENCE_LOOKS):
-        if ask(_RUNNING, {"mark": mark}):
+        if ask(running, {"mark": mark}):
             quiet = 0
             try:
-                ask(_END, {"mark": mark})
+                ask(end, {"mark": mark})
             except StoreError as error:
                 if error.fault is not StoreFault.NOT_ALLOWED:
                     raise  # without the right to end it, it is waited for

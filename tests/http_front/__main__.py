@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import base64
 import gzip
+import sys
 import uuid
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,6 +42,11 @@ class Server(ThreadingHTTPServer):
         self.path = str(directory)
         self.users = users
         self.keep_open = chdb.connect(self.path)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that are gone are what this server is for; anything else is told."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
