@@ -37,9 +37,9 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, port: int, directory: Path, users: Mapping[str, User]) -> None:
+    def __init__(self, port: int, directory: Path, users: Mapping[str, User], backups: Path | None) -> None:
         super().__init__(("127.0.0.1", port), Handler)
-        self.path = str(directory)
+        self.path = str(directory) if backups is None else f"{directory}?backups.allowed_path={backups}/"
         self.users = users
         self.keep_open = chdb.connect(self.path)
 
@@ -173,9 +173,10 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--user", action="append", type=_user, default=[])
+    parser.add_argument("--backups", type=Path, help="where BACKUP may write to")
     options = parser.parse_args()
     _chdb.set_signal_handlers_enabled(False)
-    server = Server(options.port, options.directory, dict(options.user))
+    server = Server(options.port, options.directory, dict(options.user), options.backups)
     print(f"ready {server.server_address[1]}", flush=True)
     server.serve_forever()
 

@@ -17,8 +17,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 class ServerProcess:
     """A server over a data directory. The port stays the same over restarts."""
 
-    def __init__(self, directory: Path, *, users: Sequence[str] = ()) -> None:
-        """`users` as `NAME:PASSWORD[:readonly]`; without any, everybody may come in."""
+    def __init__(self, directory: Path, *, users: Sequence[str] = (), backups: Path | None = None) -> None:
+        """`users` as `NAME:PASSWORD[:readonly]`; without any, everybody may come in. BACKUP may write to `backups`."""
+        self._backups = backups
         self.directory = directory
         self.port = 0
         self._users = users
@@ -34,6 +35,8 @@ class ServerProcess:
         command = [sys.executable, "-m", "tests.http_front", str(self.directory), "--port", str(self.port)]
         for user in self._users:
             command += ["--user", user]
+        if self._backups is not None:
+            command += ["--backups", str(self._backups)]
         environment = {**os.environ, "TZ": "UTC", "PYTHONPATH": str(_ROOT)}
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=environment)
         assert self._process.stdout is not None

@@ -38,6 +38,7 @@ LIMITS = "harvester/api/restrictions.py"
 COMMIT = "harvester/store/commit.py"
 LETTERS = "harvester/store/dead_letters.py"
 LAYERS = "harvester/store/public_stash_layers.py"
+QUEUE_STORE = "harvester/queue_store.py"
 FETCHING = "harvester/queue_worker/fetching.py"
 ASKING = "harvester/queue_worker/asking.py"
 REFUSALS = "harvester/queue_worker/refusals.py"
@@ -339,6 +340,35 @@ MUTANTS = (
         r"else hit\.settled_at \+ length",
         "else (hit.sent_at or hit.granted_at) + length",
         "tests/test_pacer.py::test_no_limit_is_ever_broken_whatever_the_jitter",
+    ),
+    Mutant(
+        "the lease is looked at before each statement",
+        QUEUE_STORE,
+        r"self\._handle\.check_before_writing\(self\._lease\.ensure\)",
+        "pass",
+        "tests/test_queue_lease.py::test_a_process_that_stood_still_amid_a_commit_writes_nothing_more[stashes]",
+    ),
+    Mutant(
+        "who gets its lease back looks for a page begun meanwhile",
+        QUEUE_STORE,
+        r"if self\._ready\(\)\.begun_already\(seq\):",
+        "if False:",
+        "tests/test_queue_lease.py::test_who_lost_its_lease_does_not_begin_a_page_again_that_another_has_begun",
+    ),
+    Mutant(
+        "a page taken over keeps its fetch time",
+        COMMIT,
+        r"return page\.change_id, page\.next_change_id, utc\(page\.fetched_at\)",
+        "return page.change_id, page.next_change_id, utc(0.0)",
+        "tests/test_commit_recovery.py::test_a_page_begun_by_a_harvester_that_died_keeps_its_fetch_time_in_every_table",
+    ),
+    Mutant(
+        "a queue that is lost at the end of the stream is opened anew",
+        FETCHING,
+        r"raise  # another harvester may have the queue",
+        "pass  # another harvester may have the queue",
+        "tests/test_queue_worker.py"
+        "::test_a_queue_that_is_lost_at_the_end_of_the_stream_is_opened_anew_and_asked_by_nobody_twice",
     ),
 )
 """In the order of the table."""
