@@ -28,7 +28,7 @@ def blocks(section: str, kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_an_embedded_store_is_copied_away_and_back(tmp_path: Path) -> None:
     away, back = blocks("Embedded", "sh")
     with simulated_api(None) as (_, environ):

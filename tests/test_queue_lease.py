@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harvester.clock import VirtualClock
+from harvester.clock import SystemClock, VirtualClock
+from harvester.commands.rebuild import run_rebuild
+from harvester.commands.replay import ReplayOptions, run_replay
 from harvester.model import Checkpoint, CheckpointStatus, Page, Queue, SpooledPage
 from harvester.offload import InPlace
 from harvester.queue_store import ClickHouseQueueStore
+from harvester.settings import load_settings
 from harvester.store.checkpoints import write_checkpoint
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.layer_registry import make_layers
-from harvester.store.queue_lease import holder_of_queue
+from harvester.store.queue_lease import QueueLease, holder_of_queue
 from harvester.store.row_lease import LEASE_SECONDS
 from harvester.store.spool import Spool
 from tests.http_front.process import ServerProcess
@@ -183,6 +188,31 @@ def test_a_process_that_stood_still_amid_a_commit_writes_nothing_more(
         await again.close()
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize("command", ["rebuild", "replay"])
+def test_nothing_is_rebuilt_or_moved_beside_a_harvest_of_another_machine(
+    engine: Engine, tmp_path: Path, command: str
+) -> None:
+    environ = {
+        "POE_CLICKHOUSE_URL": engine.url,
+        "POE_CLICKHOUSE_DATABASE": engine.database,
+        "POE_CURSOR_DIR": str(tmp_path),
+        "POE_FEEDS": "psapi",
+    }
+    settings, out, err = load_settings(environ, None), io.StringIO(), io.StringIO()
+    lease = QueueLease(engine, QUEUE, SystemClock())
+    lease.take()
+    try:
+        if command == "rebuild":
+            code = run_rebuild(settings, json=False, out=out, err=err)
+        else:
+            code = run_replay(settings, ReplayOptions(QUEUE.key, "1-1", yes=True), out=out, err=err, ask=None)
+    finally:
+        lease.release()
+
+    assert code == 1
+    assert re.search(r"psapi:pc is run by .*, process \d+\. Stop that harvest first", err.getvalue())
 
 
 class _Died(BaseException):

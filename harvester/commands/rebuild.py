@@ -10,6 +10,7 @@ from typing import TextIO
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from harvester.clock import SystemClock
 from harvester.commands.bar_or_lines import BarOrLines
 from harvester.commands.exit_codes import DONE, FAILED, INTERRUPTED, SCHEMA_NOT_READY
 from harvester.commands.hints import HEADLESS, nothing_yet
@@ -24,10 +25,11 @@ from harvester.settings import FEED_REALMS, Settings
 from harvester.store import migrations
 from harvester.store.currency_rebuild import CurrencyRebuild, CurrencyRebuildResult
 from harvester.store.engine import Engine
-from harvester.store.errors import StoreError
+from harvester.store.errors import StoreError, StoreFault
 from harvester.store.lease import Lease, LeaseTaken
 from harvester.store.migration_status import is_unborn
 from harvester.store.migrations import MigrationError
+from harvester.store.queue_lease import QueueLease
 from harvester.store.rebuild import RebuildEnd, RebuildProgress, RebuildRefused, RebuildResult, SilverRebuild
 from harvester.store.schema_files import SchemaFilesMissingError, migrations_directory
 from harvester.store.spool import Spool
@@ -44,7 +46,7 @@ def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO, com
         blocked = _not_ready(engine, err, command)
         if blocked is not None:
             return blocked
-        with _leases(settings):
+        with _leases(settings, engine):
             return _rebuild(engine, settings, realms, json=json, out=out, err=err)
     except LeaseTaken as error:
         say(err, f"{error} Stop that harvest first: silver cannot be rebuilt beside it.")
@@ -53,7 +55,10 @@ def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO, com
     except RebuildRefused as error:
         say(err, str(error))
     except StoreError as error:
-        say_store_error(err, error)
+        if error.fault is StoreFault.LEASED:
+            say(err, f"{error} Stop that harvest first: silver cannot be rebuilt beside it.")
+        else:
+            say_store_error(err, error)
     return FAILED
 
 
@@ -119,13 +124,16 @@ def _not_ready(engine: Engine, err: TextIO, command: str) -> int | None:
 
 
 @contextlib.contextmanager
-def _leases(settings: Settings) -> Iterator[None]:
+def _leases(settings: Settings, engine: Engine) -> Iterator[None]:
     """Hold the queues of every realm: the swap replaces the tables of all of them."""
     feeds = {**FEED_REALMS, HISTORY_FEED: FEED_REALMS[CURRENCY_EXCHANGE]}
     with contextlib.ExitStack() as stack:
         for queue in (Queue(feed, realm) for feed, realms in feeds.items() for realm in realms):
             lease = Lease(Spool(settings.spool_dir, queue).directory, queue.key)
             stack.callback(lease.release)
+            on_server = QueueLease(engine, queue, SystemClock())
+            stack.callback(on_server.release)
+            on_server.take()
         yield
 
 

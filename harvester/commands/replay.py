@@ -23,6 +23,7 @@ from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.lease import Lease, LeaseTaken
 from harvester.store.migration_status import is_unborn
+from harvester.store.queue_lease import QueueLease
 from harvester.store.replay import (
     Judgement,
     Neighbourhood,
@@ -76,7 +77,10 @@ def run_replay(
         spool = Spool(settings.spool_dir, queue)
         lease = Lease(spool.directory, queue.key)
         handle = _open(engine)
+        on_server = QueueLease(engine, queue, SystemClock())
         try:
+            if handle is not None:
+                on_server.take()
             file = CursorFile(settings.cursor_dir, queue)
             around = look_around(handle, queue, options.cursor, spool, file)
             judgement = judge(around, options.cursor)
@@ -87,12 +91,16 @@ def run_replay(
                 code = DONE
             return code
         finally:
+            on_server.release()
             if handle is not None:
                 handle.close()
     except LeaseTaken as error:
         say(err, f"{error} Stop that harvest first: nothing is moved under it.")
     except StoreError as error:
-        say_store_error(err, error)
+        if error.fault is StoreFault.LEASED:
+            say(err, f"{error} Stop that harvest first: nothing is moved under it.")
+        else:
+            say_store_error(err, error)
     except CursorFileDamaged as error:
         say(err, str(error))
     except DamagedPage as error:
