@@ -23,8 +23,8 @@ from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.layer_registry import make_layers
-from harvester.store.queue_lease import QueueLease, holder_of_queue
-from harvester.store.row_lease import LEASE_SECONDS
+from harvester.store.queue_lease import LEASE_TABLE, QueueLease, holder_of_queue
+from harvester.store.row_lease import LEASE_SECONDS, LeaseLostError, RowLease
 from harvester.store.spool import Spool
 from tests.http_front.process import ServerProcess
 from tests.schema_template import migrate
@@ -213,6 +213,39 @@ def test_nothing_is_rebuilt_or_moved_beside_a_harvest_of_another_machine(
 
     assert code == 1
     assert re.search(r"psapi:pc is run by .*, process \d+\. Stop that harvest first", err.getvalue())
+
+
+def test_a_lease_that_ran_out_is_never_renewed(engine: Engine) -> None:
+    """The thread that renews wakes up as well when a process that stood still goes on."""
+    clock = VirtualClock()
+    with engine.open() as handle:
+        lease = RowLease(engine, handle, clock, LEASE_TABLE, subject="revived")
+        lease.acquire()
+        clock.elapsed += LEASE_SECONDS - 1
+        lease.renew(handle)
+        clock.elapsed += LEASE_SECONDS
+        with pytest.raises(LeaseLostError):
+            lease.renew(handle)
+        with pytest.raises(LeaseLostError):
+            lease.ensure()
+        lease.release()
+
+
+def test_a_lease_that_ran_out_while_its_renewal_was_on_the_way_is_lost(engine: Engine) -> None:
+    clock = VirtualClock()
+
+    def slow() -> None:
+        clock.elapsed += LEASE_SECONDS
+
+    with engine.open() as handle, engine.open() as renewing:
+        lease = RowLease(engine, handle, clock, LEASE_TABLE, subject="slow")
+        lease.acquire()
+        renewing.check_before_writing(slow)
+        with pytest.raises(LeaseLostError):
+            lease.renew(renewing)
+        with pytest.raises(LeaseLostError):
+            lease.ensure()
+        lease.release()
 
 
 class _Died(BaseException):

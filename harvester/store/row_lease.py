@@ -216,9 +216,16 @@ class RowLease:
             raise self.lost()
 
     def renew(self, handle: Handle) -> None:
-        """Prolong the lease by `LEASE_SECONDS`."""
+        """Prolong the lease by `LEASE_SECONDS`.
+
+        Raises:
+            LeaseLostError: it has run out, and may be somebody else's by now: it is never taken up again.
+            StoreError: the store could not be asked; the lease goes on to its old end.
+        """
         asked_at = self._instant()
+        self.ensure()
         self._write(handle, "holding")
+        self.ensure()  # it may have run out while this process stood still, or waited for the answer
         self._good_from(asked_at)
 
     def _instant(self) -> tuple[float, float]:
@@ -294,9 +301,13 @@ class RowLease:
         try:
             while not self._stop.wait(_RENEW_SECONDS):
                 # A store that does not answer may come back before the lease ends; `ensure` judges.
-                with contextlib.suppress(StoreError):
+                try:
                     handle = handle or self._engine.open(writes=False)
                     self.renew(handle)
+                except StoreError:
+                    continue
+                except LeaseLostError:
+                    return
         finally:
             if handle is not None:
                 handle.close()
