@@ -349,6 +349,13 @@ MUTANTS = (
         "tests/test_queue_lease.py::test_a_process_that_stood_still_amid_a_commit_writes_nothing_more[stashes]",
     ),
     Mutant(
+        "a lease that ran out is never renewed",
+        "harvester/store/row_lease.py",
+        r"self\.ensure\(\)  # it may have run out",
+        "pass  # it may have run out",
+        "tests/test_queue_lease.py::test_a_lease_that_ran_out_while_its_renewal_was_on_the_way_is_lost",
+    ),
+    Mutant(
         "who gets its lease back looks for a page begun meanwhile",
         QUEUE_STORE,
         r"if self\._ready\(\)\.begun_already\(seq\):",
