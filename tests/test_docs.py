@@ -131,8 +131,14 @@ def help_of(program: str, subcommand: str = "") -> str:
     """What `--help` of a console script or of `python -m MODULE` prints; empty where there is no such thing."""
     arguments = [subcommand, "--help"] if subcommand else ["--help"]
     if program not in SCRIPTS:
+        # A program that knows no --help would do its work instead.
         run = subprocess.run(
-            [sys.executable, "-m", program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+            [sys.executable, "-m", program, *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         return run.stdout if run.returncode == 0 else ""
     module, _, name = SCRIPTS[program].partition(":")

@@ -10,6 +10,7 @@ seconds, the terminal was not restored, the exit code was another, or a page is 
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 import tempfile
@@ -30,13 +31,19 @@ WAYS: dict[str, tuple[bytes | signal.Signals, set[int]]] = {
     "SIGHUP": (signal.SIGHUP, {0}),
     "q twice": (b"qq", {0}),
 }
+HANGS = ("request and query", "store and full spool")
 LIMIT_SECONDS = 3.0
 
 
 def main() -> None:
+    """Print a line per hang and way; `--what` and `--way` choose fewer."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak.leaving", description=__doc__.partition("\n")[0])
+    parser.add_argument("--what", action="append", choices=HANGS, help="what hangs (default: each)")
+    parser.add_argument("--way", action="append", choices=WAYS, help="how the app is left (default: each)")
+    chosen = parser.parse_args()
     heads = ("left by", 8), ("seconds", 8), ("code", 5), ("terminal", 9), ("pages", 6), ("lost", 5), ("doubled", 8)
     print(f"{'what hangs':<22} " + " ".join(f"{head:>{width}}" for head, width in heads))
-    verdicts = [one(hangs, name) for hangs in ("request and query", "store and full spool") for name in WAYS]
+    verdicts = [one(hangs, name) for hangs in chosen.what or HANGS for name in chosen.way or WAYS]
     sys.exit(0 if all(verdicts) else 1)
 
 

@@ -29,7 +29,7 @@ def prove(proof: str, directory: Path, *options: str) -> dict[str, Any]:
     return figures
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_server_that_fails_amid_inserts_a_few_times_has_every_page_once(tmp_path: Path) -> None:
     figures = prove("server_faults", tmp_path, "--faults", "2", "--seed", "5")
 
