@@ -33,7 +33,7 @@ from tests.store_bench import TABLES, assert_same_state
 from tests.test_fault_mixtures import trial
 from tests.worker_bench import QUEUE
 
-PAGES = 6
+PAGES = 4
 STORE_FAULTS = {
     "unreachable": StoreFault.UNREACHABLE,
     "disk of the store full": StoreFault.DISK_FULL,

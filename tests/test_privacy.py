@@ -134,7 +134,7 @@ def test_the_search_finds_names_that_are_kept(tmp_path: Path) -> None:
     assert set(left.accounts) - {""} <= left.names
 
 
-@pytest.mark.parametrize("account_names", ["hash", "drop"])
+@pytest.mark.parametrize("account_names", ["hash", pytest.param("drop", marks=pytest.mark.soak)])
 def test_no_name_is_found_in_any_file_column_or_word(tmp_path: Path, account_names: str) -> None:
     left = harvest(tmp_path / "home", account_names)
 

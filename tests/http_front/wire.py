@@ -95,6 +95,8 @@ class Wire:
                 _reset(client)
                 continue
             server.settimeout(None)
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open.update((client, server))
             for source, sink, answer in ((client, server, False), (server, client, True)):
                 passing = (source, sink, answer, id(client))

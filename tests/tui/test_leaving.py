@@ -31,7 +31,14 @@ def clean(left: Left) -> bool:
     return left.code == 0 and ALTERNATE_SCREEN_LEFT in left.after and b"Traceback" not in left.after and left.modes_kept
 
 
-@pytest.mark.parametrize("how", [b"q", b"\x03", b"\x1b[21~", signal.SIGTERM, signal.SIGHUP], ids=str)
+WAYS = [
+    b"q",
+    signal.SIGTERM,
+    *(pytest.param(way, marks=pytest.mark.soak) for way in (b"\x03", b"\x1b[21~", signal.SIGHUP)),
+]
+
+
+@pytest.mark.parametrize("how", WAYS, ids=str)
 def test_it_leaves_a_store_that_hangs(
     how: bytes | signal.Signals, terminals: list[Terminal], silent_server: str, tmp_path: Path
 ) -> None:
