@@ -40,6 +40,11 @@ def count(number: int | float | None) -> str:
     return f"{number:,.0f}"
 
 
+def counted(number: int, name: str) -> str:
+    """`1 page`, `2 pages`."""
+    return f"{count(number)} {name if number == 1 else f'{name}s'}"
+
+
 def rate(per_second: float | None) -> str:
     """`1.78`, `61`, `1.9 k`."""
     if per_second is None:

@@ -95,6 +95,8 @@ def row_of(queue: QueueSnapshot, picture: Picture, columns: tuple[Column, ...], 
     }
     cursor = cursor_words(queue.queue_key, queue.cursor or queue.next_cursor)
     width = next((column.width for column in columns if column.key == "cursor"), 0)
+    if len(cursor) > width and cursor != (queue.cursor or queue.next_cursor):
+        cursor = cursor[len("2026-") :]  # an hour: cut in its middle it would say nothing
     cells["cursor"] = Text(middle(cursor, width) or UNKNOWN, style=quiet)
     return _fitted(cells, columns)
 

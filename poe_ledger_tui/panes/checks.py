@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from harvester.store.sanity import Check, CheckResult
     from poe_ledger_tui.app import LedgerApp
 
+_ROOMY = 90
+"""Columns from which a check's file and duration stand beside it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -176,15 +179,12 @@ class ChecksPane(Vertical):
 
     def _lay_out(self) -> bool:
         width = self.size.width or 80
-        fixed = [
-            Column("level", "verdict", 10),
-            Column("file", "file", 8),
-            Column("took", "took", 8),
-            Column("age", "age", 8),
-        ]
-        rest = max(20, width - sum(column.width for column in fixed) - 2 * 6 - 2)
+        fixed = [Column("level", "verdict", 10), Column("age", "age", 8)]
+        if width >= _ROOMY:  # else what a check is called needs the room
+            fixed[1:1] = [Column("file", "file", 8), Column("took", "took", 8)]
+        rest = max(20, width - sum(column.width for column in fixed) - 2 * (len(fixed) + 2) - 2)
         longest = max((len(check.title) for check in self._checks), default=40)
-        title = max(16, min(longest, rest // 2))
+        title = max(16, min(longest, rest // 2 if width >= _ROOMY else rest * 2 // 3))
         columns = [
             fixed[0],
             Column("title", "check", title),
@@ -207,13 +207,17 @@ class ChecksPane(Vertical):
                 verdict,
                 one_line(check.title),
                 one_line(figures(judged.result) if judged else ""),
-                one_line(check.file.stem, style(theme, "muted")),
-                one_line(milliseconds(judged.result.took_ms) if judged else "–", style(theme, "muted")),
+                *(() if self.size.width < _ROOMY else self._file_and_took(check, judged)),
                 one_line(duration(now - judged.at) if judged else "–", style(theme, "muted")),
             ]
         self.query_one(LedgerTable).show_rows(rows)
         self.query_one("#checks-summary", Static).update(self._summary(now))
         self._show_detail()
+
+    def _file_and_took(self, check: Check, judged: Judged | None) -> tuple[Text, Text]:
+        muted = style(self.app.current_theme, "muted")
+        took = milliseconds(judged.result.took_ms) if judged else "–"
+        return one_line(check.file.stem, muted), one_line(took, muted)
 
     def _summary(self, now: float) -> Text:
         theme = self.app.current_theme

@@ -28,7 +28,8 @@ class ThrottlesPane(Pane):
         throttles = picture.snapshot.throttles
         if not throttles:
             since = duration(picture.at - picture.snapshot.started_at)
-            return Text(f"none since the start ({since})", style=style(theme, "ok"))
+            words = f"none since the start ({since})"
+            return Text(words if len(words) <= width else f"none in {since}", style=style(theme, "ok"))
         return lines(*(_row(throttle, picture.at, width, theme) for throttle in reversed(throttles[-SHOWN:])))
 
 

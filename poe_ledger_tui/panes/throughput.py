@@ -8,7 +8,7 @@ from textual.theme import Theme
 from poe_ledger_tui.panes.base import Pane, lines, sparkline, waiting
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.theme import style
-from poe_ledger_tui.words import count, rate, size
+from poe_ledger_tui.words import count, counted, rate, size
 
 ROOMY = 40
 """Cells from which words stand beside the figures."""
@@ -32,7 +32,7 @@ class ThroughputPane(Pane):
         pages = sum(queue.pages for queue in picture.queues)
         total = sum(queue.items for queue in picture.queues)
         begin = "since start: " if width >= ROOMY else ""
-        since = Text(f"{begin}{count(pages)} pages, {count(total)} items", style=style(theme, "muted"), end="")
+        since = Text(f"{begin}{counted(pages, 'page')}, {counted(total, 'item')}", style=style(theme, "muted"), end="")
         aside = sum(queue.set_aside for queue in picture.queues)
         if aside:
             since.append(f", ! {count(aside)} set aside", style(theme, "amber"))
