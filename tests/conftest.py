@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from uuid import uuid4
 
 import pytest
@@ -25,12 +26,15 @@ settings.load_profile("shared")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--store`: what the tests of the store run over."""
+    """`--store`: what the tests of the store run over; `--shuffle`: in which order."""
     parser.addoption("--store", choices=("embedded", "http", "server"), default="embedded")
+    parser.addoption("--shuffle", metavar="SEED", help="run the tests in a random order of this seed")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long proofs out unless they are asked for with `-m soak`."""
+    """Leave the long proofs out unless they are asked for with `-m soak`; put the rest in the order asked for."""
+    if seed := config.getoption("--shuffle"):
+        Random(seed).shuffle(items)
     if "soak" in (config.option.markexpr or ""):
         return
     skip = pytest.mark.skip(reason="a long proof: make soak")
