@@ -163,12 +163,7 @@ class ClickHouseQueueStore:
         if self._names is not None:
             waiting = standing.to_commit
             self._names.open(self._handle, lambda: (self._spool.get(seq).page.account_names for seq in waiting))
-            for seq in waiting:  # spooled before the operator decided otherwise, perhaps
-                spooled = self._spool.get(seq)
-                page = self._names.admit(spooled.page)
-                if page is not spooled.page:
-                    self._spool.put(replace(spooled, page=page))
-            self._committer.treat_begun(self._names.admit)
+            self._committer.treat(waiting, self._names.admit)
         return Opened(
             standing,
             last_checkpoint(self._handle, self._queue),

@@ -272,11 +272,12 @@ class Supervisor:
         def warn(text: str) -> None:
             self.events.add(Event(self._clock.now(), Level.WARNING, queue.key, text))
 
+        names = guard_for(queue, settings.account_names, settings.cursor_dir, warn)
         store = ClickHouseQueueStore(
             self._engine,
             queue,
             lambda handle, crash_point: make_layers(
-                queue, handle, settings.leagues, crash_point, names_file=settings.currency_names
+                queue, handle, settings.leagues, crash_point, names_file=settings.currency_names, names=names
             ),
             Spool(settings.spool_dir, queue),
             CursorFile(settings.cursor_dir, queue),
@@ -284,7 +285,7 @@ class Supervisor:
             spool_thread=ThreadOffload(f"spool {queue.key}"),
             store_thread=ThreadOffload(f"store {queue.key}"),
             warn=warn,
-            names=guard_for(queue, settings.account_names, settings.cursor_dir, warn),
+            names=names,
             crash_point=self._crash_point,
         )
         worker = QueueWorker(

@@ -53,18 +53,19 @@ class Harvest:
 
     def start(self, account_names: str) -> None:
         cursors = self.directory / "cursors"
+        names = guard_for(self.queue, account_names, cursors, self.warnings.append)
         self.spool = Spool(cursors / "spool", self.queue)
         self.store = ClickHouseQueueStore(
             self.engine,
             self.queue,
-            lambda handle, crash_point: make_layers(self.queue, handle, (), crash_point),
+            lambda handle, crash_point: make_layers(self.queue, handle, (), crash_point, names=names),
             self.spool,
             CursorFile(cursors, self.queue),
             VirtualClock(),
             spool_thread=InPlace(),
             store_thread=InPlace(),
             warn=self.warnings.append,
-            names=guard_for(self.queue, account_names, cursors, self.warnings.append),
+            names=names,
             crash_point=self._crash_point,
         )
         self.next_seq = asyncio.run(self.store.open()).standing.next_seq
@@ -269,9 +270,52 @@ def test_a_page_that_was_begun_before_the_operator_decided_otherwise_is_begun_an
     assert [treatment.partition(":")[0] for treatment in treatments(handle)] == [after]
     assert handle.value("SELECT count() FROM bronze_dead_letters") == 1
     gone = [NAME, *([hashed_name(salt, NAME)] if before == "hash" and salt else [])]
-    for table in TABLES:
-        text = repr(handle.rows(f"SELECT * FROM {table}", as_bytes=True))
-        assert not any(name in text for name in gone), table
+    assert not [table for name in gone for table in tables_with(handle, name)]
+
+
+def tables_with(handle: Handle, text: str) -> list[str]:
+    """The tables in which a text stands."""
+    return [table for table in TABLES if text in repr(handle.rows(f"SELECT * FROM {table}", as_bytes=True))]
+
+
+def test_a_body_that_was_begun_to_be_set_aside_with_names_is_set_aside_without(
+    harvest: Harvest, handle: Handle
+) -> None:
+    harvest.start("keep")
+    harvest.put(b"<html>" + NAME.encode(), rejected="no page")
+    harvest.crash_at = "checkpoint"
+    with pytest.raises(PulledPlug):
+        harvest.commit()
+    harvest.crash_at = ""
+    harvest.stop()
+    assert tables_with(handle, NAME) == ["bronze_dead_letters"]
+
+    harvest.start("drop")
+    harvest.commit()
+    harvest.stop()
+
+    assert tables_with(handle, NAME) == []
+    assert handle.rows("SELECT kind, reason FROM bronze_dead_letters") == [("page", "no page")]
+
+
+@pytest.mark.parametrize("after", ["hash", "drop"])
+def test_a_stash_that_lost_an_item_is_not_written_anew_with_the_name_it_had(
+    harvest: Harvest, handle: Handle, after: str
+) -> None:
+    harvest.start("keep")
+    harvest.put(page_of([stash("a", item("1"), item("2"), accountName=NAME)]))
+    harvest.commit()
+    harvest.stop()
+
+    harvest.start(after)
+    harvest.put(page_of([stash("b", item("2"), accountName=NAME)]))
+    harvest.commit()
+    harvest.stop()
+
+    salt = harvest.salt_file.read()
+    name = hashed_name(salt, NAME) if after == "hash" and salt else ""
+    assert accounts(handle) == [("pc", "a", name), ("pc", "b", name)]
+    assert handle.value("SELECT count() FROM silver_stash_state WHERE seq = 2") == 2
 
 
 @pytest.mark.parametrize("after", ["hash", "keep"])

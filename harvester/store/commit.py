@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -134,18 +134,25 @@ class Committer:
         if spooled is None or _identity(spooled) != _identity(begun.page):
             self._spool.put(begun)
 
-    def treat_begun(self, admit: Callable[[Page], Page]) -> None:
-        """Take back a page that is begun in the store, where `admit` would not let it in as it stands there.
+    def treat(self, waiting: Sequence[int], admit: Callable[[Page], Page]) -> None:
+        """Let pages that wait through `admit` again: they may be older than what the operator wants of it now.
 
-        Its spool file begins it anew, so the caller has treated that first.
+        What is begun in the store of a page that changes by that is taken back: its commit begins it anew. Recovery has
+        seen to it that a page begun stands in the spool as it was begun.
 
         Raises:
             StoreError: the store cannot do it; call again.
+            OSError: the spool cannot be written.
         """
-        last = last_page_checkpoint(self._handle, self._queue)
-        begun = begun_after(self._handle, self._queue, last.seq if last else 0)
-        if begun is not None and admit(begun.page) is not begun.page:
-            self._layers.unbegin(begun.seq)
+        for seq in waiting:
+            spooled = self._spool.get(seq)
+            page = admit(spooled.page)
+            if page is spooled.page:
+                continue
+            if seq == waiting[0]:  # only this one may be begun
+                self._layers.unbegin(seq)
+            # Behind it: as long as the file is as it was, a retreat that was cut off is repeated.
+            self._spool.put(replace(spooled, page=page))
 
     def begun_already(self, seq: int) -> bool:
         """Whether the store holds page `seq`, or one behind it, in raw form, whoever wrote it.

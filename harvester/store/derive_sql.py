@@ -17,13 +17,14 @@ SHADOW_PREFIX = "rebuild_"
 
 
 @cache
-def derivation(name: str, *, holes: bool = False, shadow: bool = False) -> str:
+def derivation(name: str, *, holes: bool = False, shadow: bool = False, renamed: bool = False) -> str:
     """The statement `schema/derive/{name}.sql`, complete. Parameters: `realm` String, `seq` UInt64.
 
     `holes`: records of the page were set aside as dead letters; the text is derived around them.
+    `renamed`: accounts of stashes outside the page are replaced; parameters `renamed`, their ids, and `accounts`.
     `shadow`: the statement reads and writes the shadow of every silver table.
     """
-    text = _Fragments(holes=holes).text(name)
+    text = _Fragments(holes=holes, renamed=renamed).text(name)
     return in_shadow(text) if shadow else text
 
 
@@ -42,14 +43,18 @@ _TEXTS = ("page_text", "currency_hour_text")
 """Fragments that give the text to derive from, each with a twin that leaves holes."""
 
 
+_RENAMED_ACCOUNT = "transform(stash_id, {renamed:Array(String)}, {accounts:Array(String)}, account) AS account"
+
+
 class _Fragments:
     """Substitutes `${…}` in the files, each file loaded when it is first named."""
 
-    def __init__(self, *, holes: bool) -> None:
+    def __init__(self, *, holes: bool, renamed: bool) -> None:
         self._holes = holes
         words = currency_words()
         aliases = {word: slug for word, slug in words.items() if word != slug}
         self._made = {
+            "left_behind_account": _RENAMED_ACCOUNT if renamed else "account",
             "words": _sql_list([*aliases, *_NO_CURRENCIES]),
             "slugs": _sql_list([*aliases.values(), *("" for _ in _NO_CURRENCIES)]),
             "number": _in_sql(r"([0-9]*[1-9][0-9]*\.?[0-9]*|[0-9]*\.[0-9]*[1-9][0-9]*)"),

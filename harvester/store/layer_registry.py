@@ -15,6 +15,7 @@ from harvester.store.crash_points import CrashPoint
 from harvester.store.currency_layers import CurrencyExchangeLayers
 from harvester.store.currency_names import all_names, sync_names
 from harvester.store.engine import Handle
+from harvester.store.name_guard import NameGuard
 from harvester.store.public_stash_layers import PublicStashLayers
 
 
@@ -25,13 +26,15 @@ def make_layers(
     crash_point: CrashPoint,
     *,
     names_file: Path | None = None,
+    names: NameGuard | None = None,
 ) -> Layers:
     """The layers of a queue. Raises `KeyError` for an unknown feed.
 
-    `leagues` is the operator's filter, `names_file` their own names of currencies.
+    `leagues` is the operator's filter, `names_file` their own names of currencies; `names` says how account names
+    are written.
     """
     if queue.feed == PUBLIC_STASH:
-        return PublicStashLayers(handle, queue.realm, leagues, crash_point=crash_point)
+        return PublicStashLayers(handle, queue.realm, leagues, crash_point=crash_point, names=names)
     if queue.feed in (CURRENCY_EXCHANGE, HISTORY_FEED):
         sync_names(handle, all_names(names_file), SystemClock().now())
         return CurrencyExchangeLayers(handle, queue, leagues, crash_point=crash_point)

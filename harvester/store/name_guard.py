@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from harvester.store.name_salt import SaltFile, SaltUnusable
 
 KEEP, HASH, DROP = "keep", "hash", "drop"
 _STRICTNESS = {KEEP: 0, HASH: 1, DROP: 2}
+_HASHED_NAME = re.compile("~[0-9a-f]{20}")
 _NEWEST_HASHED = (
     "SELECT account_names FROM raw_public_stash_pages WHERE startsWith(account_names, 'hash:')"
     " ORDER BY fetched_at DESC LIMIT 1"
@@ -80,6 +82,11 @@ class NameGuard:
             rejected=reason,
             account_names=self._treatment,
         )
+
+    def account(self, name: str) -> str:
+        """An account of the store as it may be written anew: what is hashed already stays with `hash`."""
+        hashed = self._wanted == HASH and _HASHED_NAME.fullmatch(name)
+        return name if hashed or not name else self._other_name(name)
 
     def _salt(self, handle: Handle, spooled: Callable[[], Iterable[str]]) -> bytes:
         file = SaltFile(self._directory)

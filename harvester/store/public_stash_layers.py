@@ -20,6 +20,7 @@ from harvester.store.dead_letters import DeadLetter, add_dead_letters, positions
 from harvester.store.derive_sql import SHADOW_PREFIX, derivation, in_shadow
 from harvester.store.engine import Handle, quote_text
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.name_guard import NameGuard
 
 T = TypeVar("T")
 _VALUES_PER_STATEMENT = 500
@@ -73,8 +74,13 @@ class PublicStashLayers:
         *,
         crash_point: CrashPoint = no_crash,
         shadow: bool = False,
+        names: NameGuard | None = None,
     ) -> None:
-        """`leagues` is the operator's filter; empty keeps all. `shadow` writes silver into its shadow tables."""
+        """`leagues` is the operator's filter; empty keeps all. `shadow` writes silver into its shadow tables.
+
+        `names` says how the names of earlier pages are written anew; without it as they are.
+        """
+        self._names = names
         self._handle = handle
         self._realm = realm
         self._leagues = frozenset(leagues)
@@ -152,12 +158,30 @@ class PublicStashLayers:
         if not (repeating and self._there("silver_items", seq)):
             self._run("items", seq)
         self._check_records(seq, expected)
-        if self._handle.rows(derivation("left_behind_stashes", shadow=self._shadow), self._key(seq)) and not (
-            repeating and self._there("kept_listings", seq)
-        ):
+        left_behind = self._handle.rows(derivation("left_behind_stashes", shadow=self._shadow), self._key(seq))
+        if left_behind and not (repeating and self._there("kept_listings", seq)):
             self._run("kept_listings", seq)
-        self._run("stash_state", seq)
+        self._crash_point("stash_state")
+        renamed = self._renamed([row[0] for row in left_behind])
+        self._handle.run(
+            derivation("stash_state", shadow=self._shadow, renamed=bool(renamed)),
+            {**self._key(seq), **({"renamed": list(renamed), "accounts": list(renamed.values())} if renamed else {})},
+        )
         return set_aside
+
+    def _renamed(self, stash_ids: list[str]) -> dict[str, str]:
+        """Accounts of stashes outside the page that may not be written as they stand, as they may, by stash."""
+        if self._names is None:
+            return {}
+        renamed: dict[str, str] = {}
+        for batch in _batches(stash_ids):
+            rows = self._handle.rows(
+                "SELECT stash_id, account FROM silver_stash_state FINAL"
+                " WHERE realm = {realm:String} AND stash_id IN {ids:Array(String)}",
+                {"realm": self._realm, "ids": batch},
+            )
+            renamed.update((row[0], other) for row in rows if (other := self._names.account(row[1])) != row[1])
+        return renamed
 
     def _check_records(self, seq: int, expected: int) -> None:
         """The proof inside the statements says nothing where bronze holds the page not at all, or twice.

@@ -17,7 +17,7 @@ FROM
         LIMIT 1 BY stash_id
     )
     UNION ALL
-    SELECT stash_id, public, league, account, stash_name, stash_type, item_count, last_seen
+    SELECT stash_id, public, league, ${left_behind_account}, stash_name, stash_type, item_count, last_seen
     FROM silver_stash_state FINAL
     WHERE realm = {realm:String} AND stash_id IN (${left_behind_stashes})
 ) AS stash

@@ -283,6 +283,20 @@ MUTANTS = (
         "True",
         "tests/test_queue_worker.py::test_starting_again_and_again_asks_no_more_than_the_hour_bears",
     ),
+    Mutant(
+        "names of a page begun under keep",
+        COMMIT,
+        r"if seq == waiting\[0\]:",
+        "if False:",
+        "tests/test_name_guard.py::test_a_page_that_was_begun_before_the_operator_decided_otherwise_is_begun_anew",
+    ),
+    Mutant(
+        "names of earlier pages written anew",
+        LAYERS,
+        r"if self\._names is None:",
+        "if True:",
+        "tests/test_name_guard.py::test_a_stash_that_lost_an_item_is_not_written_anew_with_the_name_it_had",
+    ),
     # Limits.
     Mutant(
         "reading the State header",
