@@ -350,6 +350,67 @@ def test_a_foreign_spool_that_the_chain_has_overtaken_is_discarded(rig: Rig) -> 
     assert [row[1] for row in rig.bronze()] == ["c1", "c2", "c3"]
 
 
+def put_foreign(rig: Rig, seq: int, *, asked: str = "") -> bytes:
+    """The spool file of another queue lies in the place of a page of ours; returns its bytes."""
+    other = Spool(rig.directory / "elsewhere", Queue("psapi", "xbox"))
+    other.put(SpooledPage(seq, Page(Queue("psapi", "xbox"), asked or f"c{seq}", "f", START, page_of([stash("f")]))))
+    (path,) = other.directory.glob("*.page")
+    data = path.read_bytes()
+    path.rename(rig.spool.directory / path.name)
+    return data
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_page_of_another_queue_is_set_aside_before_ours_takes_its_place(rig: Rig, begun: bool) -> None:
+    rig.commit(1)
+    if begun:
+        rig.put(2)
+        rig.committer.commit(2)
+        rig.handle.run("ALTER TABLE bronze_ingest_checkpoints DELETE WHERE seq = 2 SETTINGS mutations_sync = 1")
+    foreign = put_foreign(rig, 2)
+
+    standing = rig.restart().recover()
+
+    assert (standing.cursor, standing.to_commit) == (("c3", (2,)) if begun else ("c2", ()))
+    assert len(standing.foreign) == 1
+    assert "a page of psapi:xbox" in standing.foreign[0]
+    assert "psapi_xbox" in standing.foreign[0]
+    (aside,) = rig.spool.directory.glob("*.foreign")
+    assert aside.read_bytes() == foreign
+    if begun:
+        rig.committer.commit(2)
+    put_foreign(rig, 3 if begun else 2)
+    rig.restart().recover()
+    assert [row[1] for row in rig.bronze()] == (["c1", "c2"] if begun else ["c1"])
+
+
+def test_pages_set_aside_of_one_place_are_all_kept(rig: Rig) -> None:
+    rig.commit(1)
+    for turn in ("x", "y", "z"):
+        put_foreign(rig, 2, asked=turn)
+        rig.restart().recover()
+
+    kept = list(rig.spool.directory.glob("*.foreign"))
+    assert len({path.read_bytes() for path in kept}) == 3
+
+
+@pytest.mark.parametrize("saved", ["c1", None])
+def test_the_first_page_of_a_new_store_that_does_not_say_whose_it_is_needs_a_proof(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, saved: str | None
+) -> None:
+    with monkeypatch.context() as earlier_version:
+        earlier_version.setattr(Queue, "key", "")
+        spool = Spool.__new__(Spool)
+        spool.__dict__.update(rig.spool.__dict__)
+        spool.put(SpooledPage(1, Page(QUEUE, "c1", "c2", START, page_of([stash("s")]))))
+
+    standing = rig.restart().recover(saved)
+
+    assert standing.to_commit == ((1,) if saved else ())
+    assert len(standing.foreign) == (0 if saved else 1)
+    assert len(list(rig.spool.directory.glob("*.foreign"))) == (0 if saved else 1)
+
+
 def test_a_spool_that_goes_on_elsewhere_is_discarded(rig: Rig) -> None:
     rig.commit(1)
     rig.put(2, asked="x2")

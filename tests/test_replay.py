@@ -15,7 +15,7 @@ from harvester.clock import SystemClock, VirtualClock
 from harvester.commands.replay import ReplayOptions, run_replay
 from harvester.model import Checkpoint, CheckpointStatus, Page, Queue, SpooledPage
 from harvester.settings import load_settings
-from harvester.store.checkpoints import write_checkpoint
+from harvester.store.checkpoints import last_checkpoint, write_checkpoint
 from harvester.store.commit import Committer, Standing
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Engine, Handle
@@ -218,6 +218,24 @@ def test_a_clock_that_was_set_back_does_not_hide_the_move(stored: Scene) -> None
     assert stored.standing().cursor == cursor(900)
     assert stored.replay(cursor(950), yes=True, allow_gap=True)[0] == 0
     assert stored.standing().cursor == cursor(950)
+
+
+def test_a_clock_that_was_set_back_behind_a_confirmed_end_does_not_hide_the_move(stored: Scene) -> None:
+    assert stored.handle is not None
+    bench = stored.bench()
+    bench.committer.confirm_end(4, cursor(140), http_status=200, response_ms=1.0)
+    stored.clock.elapsed -= 3_600
+
+    assert stored.replay(cursor(900), yes=True, allow_gap=True)[0] == 0
+    health = "SELECT cursor FROM v_ingest_health WHERE queue_key = 'psapi:pc'"
+    assert stored.handle.value(health) == cursor(900)
+    last = last_checkpoint(stored.handle, PC)
+    assert last is not None
+    assert last.next_cursor_id == cursor(900)
+
+    bench.committer.confirm_end(4, cursor(900), http_status=200, response_ms=1.0)
+    assert stored.replay(cursor(950), yes=True, allow_gap=True)[0] == 0
+    assert stored.handle.value(health) == cursor(950)
 
 
 def test_whatever_is_allowed_doubles_nothing(stored: Scene) -> None:

@@ -58,6 +58,13 @@ def tell_standing(opened: Opened, feed: Feed, teller: Teller, now: float) -> str
             f"spooled page {seq} does not continue what the store holds",
             "it is discarded; the stream is asked from where the store stands",
         )
+    for what in standing.foreign:
+        teller.say(
+            Level.ERROR,
+            f"the spool holds a page of another queue: {what}",
+            "it is set aside, with all its bytes; the stream is asked from where the store stands",
+            "Look how it came there; put it where it belongs, or delete it.",
+        )
     if standing.to_commit:
         teller.say(Level.INFO, f"{len(standing.to_commit)} pages wait in the spool", "they are committed first")
     in_store = last.next_cursor_id if last else None

@@ -35,6 +35,8 @@ class RefusalBudget:
         Returns the seconds to wait before the first request: where the hour has had its share, one more is asked for
         only as often as an hour bears it.
         """
+        if self._all:
+            return 0.0  # a queue that is opened anew: what is remembered here is in the store too
         now = self._clock.monotonic()
         recent = sorted(now - age for age in ages if 0 <= age < HOUR)
         self._refused.extend(recent)

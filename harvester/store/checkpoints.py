@@ -19,6 +19,10 @@ _COLUMNS = {
 }
 
 
+_LATER = 0.002
+"""Seconds by which a time of the store, kept in milliseconds, is certainly later than another."""
+
+
 def write_checkpoint(handle: Handle, checkpoint: Checkpoint, now: float) -> None:
     """Add a checkpoint row; `now` is when every layer held the page."""
     row = (
@@ -33,6 +37,15 @@ def write_checkpoint(handle: Handle, checkpoint: Checkpoint, now: float) -> None
         utc(now),
     )
     handle.insert("bronze_ingest_checkpoints", _COLUMNS, [row])
+
+
+def not_before(handle: Handle, queue: Queue, now: float) -> float:
+    """`now`, or later than every checkpoint of the newest page, where the clock was set back since.
+
+    Of checkpoints of the same seq the one with the latest `retrieved_at` counts: each that is written goes ahead.
+    """
+    last = last_checkpoint(handle, queue)
+    return now if last is None else max(now, last.retrieved_at + _LATER)
 
 
 def last_page_checkpoint(handle: Handle, queue: Queue) -> Checkpoint | None:

@@ -10,13 +10,13 @@ from typing import Protocol
 from harvester.clock import Clock, utc
 from harvester.model import Checkpoint, CheckpointStatus, Page, Queue, SpooledPage
 from harvester.store.begun import begun_after
-from harvester.store.checkpoints import cursor_of_page, last_page_checkpoint, was_asked, write_checkpoint
+from harvester.store.checkpoints import cursor_of_page, last_page_checkpoint, not_before, was_asked, write_checkpoint
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.dead_letters import DeadLetter, add_dead_letters, reason_given_up
 from harvester.store.engine import Handle
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.public_stash_layers import PageCounts
-from harvester.store.spool import DamagedPage, Spool
+from harvester.store.spool import DamagedPage, ForeignPage, Spool
 
 
 class Layers(Protocol):
@@ -43,6 +43,8 @@ class Standing:
     """Spooled pages that continue the store's chain."""
     discarded: tuple[int, ...]
     """Spooled pages that the store's chain has overtaken or never reached; they are gone from the spool."""
+    foreign: tuple[str, ...] = ()
+    """Spooled pages of other queues, set aside: which and why, in words."""
 
 
 class Committer:
@@ -74,7 +76,8 @@ class Committer:
         for again it might hold something else.
 
         `saved_cursor` is what the cursor file says: a new store takes an old spool over where that fits.
-        A damaged file is set aside. Where the store still needs its page, the stream is asked from there again, and
+        A file of another queue is set aside, and so is the first page of a new store where its file, of an earlier
+        version, does not say whose it is and the saved cursor does not either. A damaged file is set aside. Where the store still needs its page, the stream is asked from there again, and
         the pages behind it are discarded.
 
         Raises:
@@ -83,15 +86,19 @@ class Committer:
             OSError: the spool cannot be written.
         """
         self._spool.remove_torn()
+        foreign: list[str] = []
         last = last_page_checkpoint(self._handle, self._queue)
         committed, cursor = (last.seq, last.next_cursor_id) if last else (0, None)
-        self._reclaim(committed, cursor)
+        self._reclaim(committed, cursor, foreign)
         seq = last.seq if last else None
         to_commit: list[int] = []
         discarded: list[int] = []
         for spooled_seq in self._spool.sequences:
             try:
                 page = self._spool.get(spooled_seq).page
+            except ForeignPage as error:
+                foreign.append(self._set_foreign_aside(spooled_seq, error))
+                continue
             except DamagedPage:
                 if cursor is None:
                     raise
@@ -99,7 +106,14 @@ class Committer:
                 discarded.append(spooled_seq)
                 continue
             if seq is None:
-                continues = spooled_seq == 1 or page.change_id == saved_cursor
+                continues = page.change_id == saved_cursor
+                if not continues and spooled_seq == 1:
+                    if self._spool.says_whose(1):
+                        continues = True
+                    else:
+                        unknown = "it does not say whose page it is, and no saved cursor leads to it"
+                        foreign.append(self._set_foreign_aside(1, unknown))
+                        continue
             else:
                 continues = spooled_seq == seq + 1 and page.change_id == cursor
             if continues:
@@ -112,9 +126,12 @@ class Committer:
                 discarded.append(spooled_seq)
         if to_commit:
             self._repeating = to_commit[0]
-        return Standing(cursor, 1 if seq is None else seq + 1, tuple(to_commit), tuple(discarded))
+        return Standing(cursor, 1 if seq is None else seq + 1, tuple(to_commit), tuple(discarded), tuple(foreign))
 
-    def _reclaim(self, committed: int, cursor: str | None) -> None:
+    def _set_foreign_aside(self, seq: int, why: object) -> str:
+        return f"{self._spool.set_aside(seq, 'foreign')}: {why}"
+
+    def _reclaim(self, committed: int, cursor: str | None, foreign: list[str]) -> None:
         """Make sure that a page begun in the store is in the spool, the same page."""
         begun = begun_after(self._handle, self._queue, committed)
         if begun is None:
@@ -128,6 +145,9 @@ class Committer:
             )
         try:
             spooled = self._spool.get(begun.seq).page
+        except ForeignPage as error:  # before ours takes its place
+            foreign.append(self._set_foreign_aside(begun.seq, error))
+            spooled = None
         except DamagedPage:
             spooled = None
         # Of another harvester's page every layer has its fetch time.
@@ -234,7 +254,7 @@ class Committer:
 
     def confirm_end(self, seq: int, cursor: str, *, http_status: int, response_ms: float) -> None:
         """Write that the end of the stream was confirmed behind page `seq`."""
-        now = self._clock.now()
+        now = not_before(self._handle, self._queue, self._clock.now())
         checkpoint = Checkpoint(
             self._queue.key, seq, cursor, cursor, now, CheckpointStatus.CAUGHT_UP, http_status, response_ms
         )

@@ -13,14 +13,12 @@ from harvester.clock import utc
 from harvester.feeds.cursor_order import is_behind_or_same, is_cursor
 from harvester.model import Checkpoint, CheckpointStatus, Queue
 from harvester.store.begun import begun_after
-from harvester.store.checkpoints import last_page_checkpoint, write_checkpoint
+from harvester.store.checkpoints import last_page_checkpoint, not_before, write_checkpoint
 from harvester.store.cursor_file import CursorFile
 from harvester.store.engine import Handle
 from harvester.store.spool import Spool
 
 PAGES_AROUND = 4
-_LATER = 0.002
-"""Seconds by which a time of the store, kept in milliseconds, is certainly later than another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +250,7 @@ def go_on_from(
     """
     last = around.last
     if last is not None and handle is not None:
-        # Of rows of the same seq the later one counts, also where the clock was set back since.
-        now = max(now, last.retrieved_at + _LATER)
+        now = not_before(handle, queue, now)
         moved = Checkpoint(
             queue_key=queue.key,
             seq=last.seq,

@@ -35,6 +35,10 @@ class DamagedPage(Exception):  # noqa: N818
         self.path = path
 
 
+class ForeignPage(DamagedPage):
+    """A sound spool file that is, or may be, of another queue."""
+
+
 class _Header(msgspec.Struct, frozen=True):
     seq: int
     change_id: str
@@ -130,7 +134,8 @@ class Spool:
         if header.seq != seq:
             raise DamagedPage(path, f"it holds page {header.seq}")
         if header.queue not in ("", self._queue.key):
-            raise DamagedPage(path, f"it is a page of {header.queue}; move it into that queue's folder")
+            folder = spool_folder(self.directory.parent, Queue(*header.queue.partition(":")[::2]))
+            raise ForeignPage(path, f"it is a page of {header.queue}; where it is still missed, move it to {folder}")
         body = zstandard.ZstdDecompressor().decompress(compressed)
         page = Page(
             queue=self._queue,
@@ -145,15 +150,23 @@ class Spool:
         )
         return SpooledPage(seq, page)
 
+    def says_whose(self, seq: int) -> bool:
+        """Whether the file of a page that `get` reads names its queue; earlier versions did not."""
+        _, _, content = self._path(seq).read_bytes().split(b"\n", 2)
+        return bool(msgspec.json.decode(content.partition(b"\n")[0], type=_Header).queue)
+
     def remove(self, seq: int) -> None:
         """Forget a page that the store has confirmed. Forgetting twice is harmless."""
         self._path(seq).unlink(missing_ok=True)
         self._sizes.pop(seq, None)
 
-    def set_aside(self, seq: int, why: Literal["damaged", "discarded"]) -> Path:
+    def set_aside(self, seq: int, why: Literal["damaged", "discarded", "foreign"]) -> Path:
         """Take a page out of the order without losing its bytes; returns where they are."""
         path = self._path(seq)
-        aside = path.with_suffix(f".{why}")
+        aside, count = path.with_suffix(f".{why}"), 1
+        while aside.exists():  # set aside earlier, of the same place
+            count += 1
+            aside = path.with_suffix(f".{count}.{why}")
         path.replace(aside)
         sync_directory(self.directory)
         self._sizes.pop(seq, None)

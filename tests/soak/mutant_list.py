@@ -297,6 +297,20 @@ MUTANTS = (
         "if True:",
         "tests/test_name_guard.py::test_a_stash_that_lost_an_item_is_not_written_anew_with_the_name_it_had",
     ),
+    Mutant(
+        "a checkpoint where the clock was set back",
+        "harvester/store/checkpoints.py",
+        r"max\(now, last\.retrieved_at \+ _LATER\)",
+        "now",
+        "tests/test_replay.py::test_a_clock_that_was_set_back_behind_a_confirmed_end_does_not_hide_the_move",
+    ),
+    Mutant(
+        "whose a spooled page is",
+        SPOOL,
+        r"if header\.queue not in \(\"\", self\._queue\.key\):",
+        "if False:",
+        "tests/test_commit_recovery.py::test_a_page_of_another_queue_is_set_aside_before_ours_takes_its_place",
+    ),
     # Limits.
     Mutant(
         "reading the State header",
