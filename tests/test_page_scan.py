@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harvester.feeds.base import Unreadable
 from harvester.feeds.page_scan import NotAPage, PageScan, keep_leagues, next_id_in_head, scan_page
+from harvester.feeds.public_stash import PublicStashFeed
 from tests.store_bench import item, page_of, stash
 
 GOOD = stash("good", item("1"), item("2"))
@@ -258,3 +260,78 @@ def test_damage_anywhere_is_a_rejected_record_or_no_page(data: st.DataObject) ->
         at = record.offset + record.length
         if not record.problem:
             assert json.loads(damaged[record.offset : at].decode())["id"] == record.stash_id
+
+
+def twice(record: bytes, old: bytes, new: bytes) -> bytes:
+    """The record with a second key."""
+    assert record.count(old) >= 1
+    return record.replace(old, old + b"," + new, 1)
+
+
+ONE = msgspec.json.encode(stash("bad", item("1", ilvl=3), item("2")))
+
+
+@pytest.mark.parametrize(
+    ("bad", "key"),
+    [
+        (twice(ONE, b'"id":"bad"', b'"id":"other"'), "id"),
+        (twice(ONE, b'"id":"bad"', b'"\\u0069d":"other"'), "id"),
+        (twice(ONE, b'"id":"bad"', b'"id" \n:"other"'), "id"),
+        (twice(ONE, b'"public":true', b'"public":false'), "public"),
+        (ONE[:-1] + b',"items":[]}', "items"),
+        (twice(ONE, b'"league":"Standard"', b'"league":"Hardcore"'), "league"),
+        (twice(ONE, b'"accountName":"owner of bad"', b'"accountName":"x\\u0022:"'), "accountName"),
+        (twice(ONE, b'"ilvl":3', b'"ilvl":4'), "ilvl"),
+        (twice(ONE, b'"id":"1"', b'"id":"9"'), "id"),
+        (twice(ONE, b'"ilvl":3', b'"new":{"a":1,"a":2}'), "a"),
+    ],
+)
+def test_a_record_with_a_key_twice_in_one_object_is_set_aside(bad: bytes, key: str) -> None:
+    scan = scan_page(page_of([GOOD, bad, GOOD]))
+
+    assert [record.problem for record in scan.records] == ["", f'a key stands twice in one object: "{key}"', ""]
+    damaged = scan_page(page_of([GOOD, bad, b'{"id":tru}', GOOD]))
+    assert [bool(record.problem) for record in damaged.records] == [False, True, True, False]
+
+
+def test_of_a_removal_only_its_own_keys_count() -> None:
+    fine = b'{"id":"gone","public":false,"items":[{"id":"a","id":"b"}],"league":null,"league":null}'
+    assert read(page_of([fine])) == [("gone", False, 0, "")]
+    for odd in (b'"public":true,"public":false', b'"id":"other","public":false'):
+        (record,) = scan_page(page_of([b'{"id":"gone",%b,"items":{}}' % odd, GOOD])).records[:1]
+        assert record.problem
+
+
+@pytest.mark.parametrize("text", ['say "id": "id":', "\u2028/\\'", '":":":'])
+def test_text_that_looks_like_keys_is_text(text: str) -> None:
+    record = stash("s", item("1", note=text, flavourText=[text, text]), stash=text)
+    for body in (msgspec.json.encode(record), json.dumps(record).encode(), json.dumps(record, indent=1).encode()):
+        assert read(page_of([body, body.replace(b'\\"', b"\\u0022")])) == [("s", True, 1, "")] * 2
+
+
+@pytest.mark.parametrize(
+    ("body", "head"),
+    [
+        (b'{"next_change_id":"1-2","next_change_id":"1-3","stashes":[]}', None),
+        (b'{"next_change_id":"1-2","stashes":[],"next_change_\\u0069d":"1-3"}', None),
+        (b'{"next_change_id":"1-2","stashes":[],"stashes":[%b]}' % GOOD_BYTES, "1-2"),
+        (b'{"next_change_id":"1-2","stashes":[%b,{"id":tru}],"next_change_id":"1-3"}' % GOOD_BYTES, None),
+    ],
+)
+def test_a_page_with_a_key_twice_is_no_page_and_no_cursor_is_guessed(body: bytes, head: str | None) -> None:
+    reading = PublicStashFeed("https://api.example").read("1-1", body)
+
+    assert isinstance(reading, Unreadable)
+    assert "a key stands twice" in reading.reason
+    assert reading.next_cursor == head
+
+
+@pytest.mark.parametrize("key", ["accountName", "stash", "stashType", "league", "public", "items", "id"])
+@pytest.mark.parametrize("value", [5, 1.5, True, ["x"], {"a": 1}])
+def test_a_stash_with_a_value_of_another_type_is_set_aside(key: str, value: object) -> None:
+    if (key, value) in (("public", True), ("items", ["x"])):
+        pytest.skip("that is its type")
+    good, bad = scan_page(page_of([GOOD, stash("bad", item("1"), **{key: value})])).records
+
+    assert good.problem == ""
+    assert key in bad.problem

@@ -333,3 +333,29 @@ def test_a_commit_cut_off_anywhere_is_repeated_without_trace(
     if cuts == 99:
         silver = {"stashes", "listings", "items", "kept_listings", "stash_state", "item_homes"}
         assert set(cut_before) >= {"bronze", "dead letters", *silver, "checkpoint", "spool file"}
+
+
+def test_records_that_door_and_engine_would_read_differently_are_set_aside_and_the_others_stand(bench: Bench) -> None:
+    twice = b'{"id":"t","public":true,"accountName":"a","accountName":"b","stash":"x","items":[]}'
+    of_item = b'{"id":"u","public":true,"items":[{"id":"1","id":"2","typeLine":"Chaos Orb"}]}'
+    odd = [stash("v", item("3"), accountName=5), stash("w", item("4"), league=7)]
+
+    counts = bench.commit(page_of([stash("s", item("5")), twice, of_item, *odd]))
+
+    assert (counts.stashes, counts.set_aside) == (5, 4)
+    assert list(bench.stashes()) == ["s"]
+    assert [letter["position"] for letter in bench.dead_letters()] == [1, 2, 3, 4]
+    assert bench.dead_letters()[0]["body"] == twice
+
+
+@pytest.mark.parametrize(
+    ("value", "ilvl", "stack"),
+    [(1.5, 0, 0), ("70", 70, 70), ("x", 0, 0), ([1], 0, 0), (3_000_000_000, 0, 3_000_000_000), (None, 0, 0),
+     (True, 0, 0), (-3, -3, 0), (7, 7, 7)],
+)  # fmt: skip
+def test_a_number_of_an_item_that_is_not_whole_is_null(bench: Bench, value: object, ilvl: int, stack: int) -> None:
+    bench.commit(page_of([stash("s", item("1", ilvl=value, stackSize=value, typeLine=5))]))
+
+    (listing,) = bench.listings().values()
+    assert (listing["ilvl"], listing["stack_size"], listing["type_line"]) == (ilvl, stack, "5")
+    assert bench.dead_letters() == []

@@ -12,9 +12,14 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from harvester.feeds.repeated_keys import may_repeat, repeated_keys, told
+
 
 class NotAPage(ValueError):  # noqa: N818 - it is an outcome, told by its name
     """The body is no page; the message says why."""
+
+    ambiguous_next = False
+    """Whether it names more than one next cursor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,9 @@ class _Stash(msgspec.Struct):
     public: bool
     items: list[_Item]
     league: str | None = None
+    account: msgspec.Raw = msgspec.field(name="accountName", default=msgspec.Raw(b"null"))
+    tab: msgspec.Raw = msgspec.field(name="stash", default=msgspec.Raw(b"null"))
+    kind: msgspec.Raw = msgspec.field(name="stashType", default=msgspec.Raw(b"null"))
 
 
 class _Removal(msgspec.Struct):
@@ -81,6 +89,7 @@ _read_page = msgspec.json.Decoder(_Page).decode
 _read_stash = msgspec.json.Decoder(_Stash).decode
 _read_removal = msgspec.json.Decoder(_Removal).decode
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_KEYS_OF_REMOVAL = frozenset({"id", "public"})
 _BETWEEN = re.compile(rb"[\s,]*")
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _HEAD = re.compile(rb'\A\s*\{\s*"next_change_id"\s*:\s*("(?:[^"\\]|\\.)*")')
@@ -104,7 +113,10 @@ def scan_page(body: bytes, *, stored: bool = False) -> PageScan:
         raise NotAPage(f"wrong shape: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return _scan_damaged(body, str(error), stored=stored)
-    return PageScan(page.next_change_id, tuple(_records(body, (bytes(raw) for raw in page.stashes))))
+    suspicious = may_repeat(body)
+    if suspicious and not stored:
+        _check_keys_of_page(body)
+    return PageScan(page.next_change_id, tuple(_records(body, (bytes(raw) for raw in page.stashes), suspicious)))
 
 
 def next_id_in_head(body: bytes) -> str | None:
@@ -137,16 +149,25 @@ def keep_leagues(body: bytes, scan: PageScan, leagues: frozenset[str], known: Ca
     return head + b",".join(pieces) + body[last.offset + last.length :]
 
 
-def _records(body: bytes, raws: Iterator[bytes]) -> Iterator[Record]:
+def _check_keys_of_page(body: bytes) -> None:
+    """Raises `NotAPage` where a key that makes the page stands twice."""
+    twice = repeated_keys(body)[0] & {"next_change_id", "stashes"}
+    if twice:
+        error = NotAPage(told(twice))
+        error.ambiguous_next = "next_change_id" in twice
+        raise error
+
+
+def _records(body: bytes, raws: Iterator[bytes], suspicious: bool) -> Iterator[Record]:
     found = _STASHES.search(body)
     at = found.end() if found else 0
     for position, raw in enumerate(raws):
         at = body.index(raw, _end(_BETWEEN, body, at))
-        yield _record(position, at, raw)
+        yield _record(position, at, raw, suspicious)
         at += len(raw)
 
 
-def _record(position: int, offset: int, raw: bytes) -> Record:
+def _record(position: int, offset: int, raw: bytes, suspicious: bool) -> Record:
     place = Record(position, offset, len(raw), "", False, None, 0)
     try:
         raw.decode("utf-8")
@@ -155,13 +176,31 @@ def _record(position: int, offset: int, raw: bytes) -> Record:
         return replace(place, problem="nested too deeply")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         removed = _removed_stash(raw)
-        return replace(place, stash_id=removed) if removed else replace(place, problem=str(error))
+        if removed and not (suspicious and repeated_keys(raw)[0] & _KEYS_OF_REMOVAL):
+            return replace(place, stash_id=removed)
+        return replace(place, problem=str(error))
+    if problem := _problem_of(stash, raw, suspicious):
+        return replace(place, problem=problem)
     if not stash.id:
         return replace(place, problem="the stash has an empty id")
     league = stash.league or next((item.league for item in stash.items if item.league), None)
     return replace(
         place, stash_id=stash.id, public=stash.public, league=league, item_count=len(stash.items) * stash.public
     )
+
+
+def _problem_of(stash: _Stash, raw: bytes, suspicious: bool) -> str:
+    """Why a stash that can be read must be set aside all the same. Of a removal only that it is one counts."""
+    if suspicious:
+        own, within = repeated_keys(raw)
+        twice = own | within if stash.public else own & _KEYS_OF_REMOVAL
+        if twice:
+            return told(twice)
+    if stash.public:
+        for key, value in (("accountName", stash.account), ("stash", stash.tab), ("stashType", stash.kind)):
+            if bytes(value)[:1] not in (b'"', b"n"):
+                return f"Expected `str | null` - at `$.{key}`"
+    return ""
 
 
 def _removed_stash(raw: bytes) -> str:
@@ -180,11 +219,14 @@ def _scan_damaged(body: bytes, reason: str, *, stored: bool) -> PageScan:
     next_change_id = _string(next_id.group(1)) if next_id else None
     if next_change_id is None or spans is None:
         raise NotAPage(reason)
-    records = tuple(_record(position, start, body[start:stop]) for position, (start, stop) in enumerate(spans))
+    records = tuple(_record(position, start, body[start:stop], True) for position, (start, stop) in enumerate(spans))
     if not stored and all(record.problem for record in records):
         raise NotAPage(reason)
+    readable = _with_holes(body, records)
+    if not stored:
+        _check_keys_of_page(readable)
     try:
-        _read_page(_with_holes(body, records))
+        _read_page(readable)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise NotAPage(reason) from None
     return PageScan(next_change_id, records)

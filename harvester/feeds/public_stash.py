@@ -71,7 +71,7 @@ class PublicStashFeed:
         try:
             scan = scan_page(body)
         except NotAPage as reason:
-            head = next_id_in_head(body)
+            head = None if reason.ambiguous_next else next_id_in_head(body)
             usable = head is not None and is_cursor(head) and not goes_back(cursor, head)
             return Unreadable(str(reason), head if usable else None)
         if not is_cursor(scan.next_change_id):

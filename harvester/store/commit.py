@@ -77,8 +77,9 @@ class Committer:
 
         `saved_cursor` is what the cursor file says: a new store takes an old spool over where that fits.
         A file of another queue is set aside, and so is the first page of a new store where its file, of an earlier
-        version, does not say whose it is and the saved cursor does not either. A damaged file is set aside. Where the store still needs its page, the stream is asked from there again, and
-        the pages behind it are discarded.
+        version, does not say whose it is and the saved cursor does not either. A damaged file
+        is set aside. Where the store still needs its page, the stream is asked from there again, and the pages behind
+        it are discarded.
 
         Raises:
             DamagedPage: the first page of a new store is damaged, and nothing says where it was asked from.

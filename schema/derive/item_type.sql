@@ -1,6 +1,6 @@
 Tuple(
                 id String, league String, name String, typeLine String, baseType String, rarity String,
-                frameType Nullable(Int32), frameTypeId String, ilvl Int32, stackSize UInt64,
+                frameType Nullable(Int32), frameTypeId String, ilvl String, stackSize String,
                 identified Bool, corrupted Bool, x Nullable(Int32), y Nullable(Int32), inventoryId String,
                 note String, forum_note String,
                 implicitMods Array(String), explicitMods Array(String), craftedMods Array(String),

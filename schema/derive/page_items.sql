@@ -26,8 +26,9 @@ FROM
                 [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
                 ['Normal', 'Magic', 'Rare', 'Unique', 'Gem', 'Currency', 'DivinationCard', 'Quest', 'Prophecy', 'Foil', 'Foil'],
                 '')) AS rarity,
-        item.9 AS ilvl,
-        item.10 AS stack_size,
+        -- As text, since the engine would cut a number that is not whole; what is none is 0.
+        toInt32OrZero(item.9) AS ilvl,
+        toUInt64OrZero(item.10) AS stack_size,
         item.11 AS identified,
         item.12 AS corrupted,
         toUInt16(least(65535, greatest(0, ifNull(px, 0)))) AS x,

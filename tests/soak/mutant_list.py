@@ -311,6 +311,20 @@ MUTANTS = (
         "if False:",
         "tests/test_commit_recovery.py::test_a_page_of_another_queue_is_set_aside_before_ours_takes_its_place",
     ),
+    Mutant(
+        "a key twice in one object",
+        "harvester/feeds/page_scan.py",
+        r"suspicious = may_repeat\(body\)",
+        "suspicious = False",
+        "tests/test_page_scan.py::test_a_record_with_a_key_twice_in_one_object_is_set_aside",
+    ),
+    Mutant(
+        "texts of a stash that are no text",
+        "harvester/feeds/page_scan.py",
+        r"if bytes\(value\)\[:1\] not in",
+        "if False and bytes(value)[:1] not in",
+        "tests/test_page_scan.py::test_a_stash_with_a_value_of_another_type_is_set_aside",
+    ),
     # Limits.
     Mutant(
         "reading the State header",
