@@ -223,3 +223,38 @@ def test_a_slow_disk_shows_while_it_is_slow() -> None:
     shown = [trouble for _, _, trouble in seen if trouble and "the disk has been at a page" in trouble.what]
     assert len(shown) > 20
     assert bench.meter.trouble is None
+
+
+def test_a_slow_disk_is_told_as_one() -> None:
+    bench = Bench(pages=3, put_seconds=lambda: 9.0)
+    bench.run()
+    assert events(bench, "the disk took 9 s to take a page")
+    assert not events(bench, "stopped or the machine slept")
+
+
+@pytest.mark.parametrize(
+    ("wall_only", "said"),
+    [
+        (False, "the process was stopped or the machine slept for 599 s"),
+        (True, "the machine slept for 599 s, or its clock was set forward by them"),
+    ],
+)
+def test_a_process_that_was_stopped_is_not_told_as_a_slow_disk(wall_only: bool, said: str) -> None:
+    """As SIGSTOP does it, or a lid that is closed: nothing runs, and the clocks go on."""
+    puts = []
+
+    def stopped_once() -> float:
+        puts.append(1)
+        if len(puts) == 2:
+            if wall_only:
+                bench.clock._start += 600
+            else:
+                bench.clock.elapsed += 600
+        return 0.0
+
+    bench = Bench(pages=5, put_seconds=stopped_once)
+    bench.run()
+
+    assert len(bench.store.committed) == 5
+    assert len(events(bench, said)) == 1
+    assert not events(bench, "disk")

@@ -173,19 +173,17 @@ class FetchLoop:
     async def _put(self, spooled: SpooledPage) -> None:
         tries, since = 0, self._clock.now()
         while True:
-            began = self._clock.monotonic()
             try:
                 async with self._teller.patiently(
                     "slow disk", SLOW_DISK_SECONDS, "the disk has been at a page", "waiting for it", SLOW_DISK_TODO
-                ):
+                ) as patience:
                     await self._store.put(spooled)
                 break
             except OSError as error:
                 tries += 1
                 what = f"the spool cannot be written: {error.strerror or error}"
                 await self._teller.retry_pause(what, tries, since, side=Side.SPOOL)
-        took = self._clock.monotonic() - began
-        if took >= SLOW_DISK_SECONDS:
+        if (took := patience.worked) >= SLOW_DISK_SECONDS:
             what = f"the disk took {took:.0f} s to take a page"
             self._teller.say_repeatedly("slow disk", Level.WARNING, what, "going on", SLOW_DISK_TODO, lasts=took)
         if tries:

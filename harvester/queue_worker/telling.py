@@ -17,6 +17,7 @@ from harvester.backoff import Backoff
 from harvester.clock import Clock
 from harvester.events import Event, EventLog, Level
 from harvester.model import Queue
+from harvester.queue_worker.patience import BEAT_SECONDS, LATE_SECONDS, Patience
 from harvester.queue_worker.policy import QueueStopped, WorkerPolicy
 from harvester.queue_worker.repeats import Repeats
 from harvester.snapshot import QueueState, Trouble
@@ -27,6 +28,9 @@ STORE_BACKOFF_MAXIMUM = 60.0
 """Seconds at most between two tries to reach the store."""
 LEASE_LOOK_SECONDS = 2.0
 """Seconds at most between two looks whether another harvester has ended."""
+
+
+_A_BIT = 1e-3
 
 
 class Side(StrEnum):
@@ -54,6 +58,7 @@ class Teller:
         self._troubles: dict[str, tuple[Trouble, QueueState]] = {}
         self._told: set[Side] = set()
         self._state = meter.state
+        self._lost_told_at = float("-inf")
 
     @property
     def state(self) -> QueueState:
@@ -165,21 +170,36 @@ class Teller:
         self.hold(Side.API, QueueState.FAILED, Trouble(str(error), self._clock.now(), 0, None, todo))
 
     @asynccontextmanager
-    async def patiently(self, key: str, after: float, what: str, then: str, todo: str = "") -> AsyncIterator[None]:
-        """While the block lasts longer than `after` seconds, say and show so: what takes long is no standstill."""
-        watch = asyncio.create_task(self._watch(key, after, what, then, todo))
+    async def patiently(self, key: str, after: float, what: str, then: str, todo: str = "") -> AsyncIterator[Patience]:
+        """While the block lasts longer than `after` seconds, say and show so: what takes long is no standstill.
+
+        Time in which the whole process stood still is not the block's, and is told for what it is.
+        """
+        patience = Patience(self._clock)
+        watch = asyncio.create_task(self._watch(patience, key, after, what, then, todo))
         try:
-            yield
+            yield patience
         finally:
             watch.cancel()
+            self._tell_lost(patience.lost)
             if self._troubles.pop(key, None) is not None:
                 self._show()
 
-    async def _watch(self, key: str, after: float, what: str, then: str, todo: str) -> None:
+    def _tell_lost(self, lost: str) -> None:
+        """Whatever was under way at the same time lost the same: it is told once."""
+        if lost and self._clock.monotonic() - self._lost_told_at > LATE_SECONDS:
+            self._lost_told_at = self._clock.monotonic()
+            self.say(Level.WARNING, lost, "going on")
+
+    async def _watch(self, patience: Patience, key: str, after: float, what: str, then: str, todo: str) -> None:
         since = self._clock.now()
+        due = after
         while True:
-            await self._clock.sleep(after)
-            took = self._clock.now() - since
+            await self._clock.sleep(BEAT_SECONDS)
+            patience.beat()
+            if (took := patience.worked) + _A_BIT < due:
+                continue
+            due += after
             self.hold(key, self._state, Trouble(f"{what} for {took:.0f} s", since, 0, None, todo))
             self.say_repeatedly(key, Level.INFO, f"{what} for {took:.0f} s", then, todo, since=since, lasts=after)
 

@@ -325,6 +325,13 @@ MUTANTS = (
         "if False and bytes(value)[:1] not in",
         "tests/test_page_scan.py::test_a_stash_with_a_value_of_another_type_is_set_aside",
     ),
+    Mutant(
+        "a stopped process is no slow disk",
+        "harvester/queue_worker/patience.py",
+        r"late if late > LATE_SECONDS else 0\.0",
+        "0.0",
+        "tests/test_waits_are_told.py::test_a_process_that_was_stopped_is_not_told_as_a_slow_disk",
+    ),
     # Limits.
     Mutant(
         "reading the State header",
