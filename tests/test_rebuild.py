@@ -6,6 +6,7 @@ import io
 import json
 import signal
 from collections.abc import Callable, Iterator
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,12 +16,14 @@ import pytest
 from harvester.commands.rebuild import run_rebuild
 from harvester.settings import Settings, load_settings
 from harvester.simulator.river import River
+from harvester.store.derive_sql import HOMES_KEPT_DAYS
 from harvester.store.engine import Engine, Handle
 from harvester.store.lease import Lease
 from harvester.store.rebuild import RebuildEnd, RebuildProgress, RebuildRefused, RebuildResult, SilverRebuild
 from harvester.store.rebuild_shadow import swap_was_cut_off
+from harvester.store.retention import sweep_homes
 from tests.schema_template import migrate
-from tests.store_bench import Bench, item, open_bench, page_of, stash
+from tests.store_bench import START, Bench, item, open_bench, page_of, stash
 
 RIVER_PAGES = 3
 PAGES = RIVER_PAGES + 5
@@ -165,6 +168,35 @@ def test_first_seen_outlives_a_history_that_was_dropped_too(bench: Bench, engine
 
     assert bench.listings() == listings
     assert bench.handle.rows(news) == new_before, "an item that was there is no news"
+
+
+@pytest.mark.parametrize("swept", [True, False])
+@pytest.mark.parametrize("first", [1, 11])
+def test_first_seen_is_remembered_as_long_as_the_harvest_does(
+    bench: Bench, engine: Engine, first: int, swept: bool
+) -> None:
+    """Whether rows were swept in time or not, and whether the history knows more or not."""
+    day, kept = 86_400.0, HOMES_KEPT_DAYS * 86_400.0
+    bench.handle.set_for_session("mutations_sync", 2)
+    times = [START + day, START + 2 * day, START + 3 * day, START + 2.5 * day + kept, START + 2.6 * day + kept,
+             START + 2.7 * day + kept]  # fmt: skip
+    long_gone, just_gone = item("long gone"), item("just gone")
+    for at, items in zip(
+        times, [(long_gone, just_gone), (just_gone,), (), (long_gone, just_gone), (), (long_gone,)], strict=True
+    ):
+        if swept:
+            sweep_homes(bench.handle)
+        bench.commit(page_of([stash("M", *items)]), at)
+    first_seen = "SELECT seq, item_id, change, first_seen FROM silver_items WHERE stash_id = 'M' ORDER BY ALL"
+    before = bench.handle.rows(first_seen)
+    drop_old_pages(bench.handle, first)
+
+    rebuild(engine)
+
+    assert bench.handle.rows(first_seen) == before
+    back = {row[1]: row[3].replace(tzinfo=UTC).timestamp() for row in before if row[0] == PAGES + 4 and row[2] == "new"}
+    assert back == {"long gone": times[3], "just gone": times[0]}
+    assert bench.listings()["M", "long gone"]["first_seen"].timestamp() == times[3]
 
 
 def test_damaged_silver_is_mended(bench: Bench, engine: Engine) -> None:

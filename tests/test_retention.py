@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from harvester.store.crash_points import no_crash
+from harvester.store.derive_sql import HOMES_KEPT_DAYS
 from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.retention import (
-    HOMES_KEPT_DAYS,
     apply_retention,
     forgotten_share,
     stale_share,

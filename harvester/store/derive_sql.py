@@ -33,6 +33,8 @@ def in_shadow(sql: str) -> str:
     return _SILVER_NAME.sub(rf"{SHADOW_PREFIX}\g<0>", sql)
 
 
+HOMES_KEPT_DAYS = 30
+"""Days of page time after an item has left a stash for which it counts when it was first seen there."""
 _SILVER_NAME = re.compile(rf"\b(?:{'|'.join(SILVER_TABLES)})\b")
 
 
@@ -54,6 +56,7 @@ class _Fragments:
         words = currency_words()
         aliases = {word: slug for word, slug in words.items() if word != slug}
         self._made = {
+            "homes_kept_days": str(HOMES_KEPT_DAYS),
             "left_behind_account": _RENAMED_ACCOUNT if renamed else "account",
             "words": _sql_list([*aliases, *_NO_CURRENCIES]),
             "slugs": _sql_list([*aliases.values(), *("" for _ in _NO_CURRENCIES)]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from harvester.store.derive_sql import HOMES_KEPT_DAYS
 from harvester.store.engine import Handle, quote_text
 
 _TIME_COLUMNS = {
@@ -14,8 +15,6 @@ _TIME_COLUMNS = {
     "silver_items": "fetched_at",
     "silver_currency_markets": "hour",
 }
-HOMES_KEPT_DAYS = 30
-"""How long after an item has left a stash it is remembered when it was first seen there."""
 _SILVER = ("silver_stashes", "silver_items")
 _CURRENCY = "silver_currency_markets"
 _TTL = re.compile(r"\bTTL toDateTime\((\w+)\) \+ toIntervalDay\((\d+)\)")

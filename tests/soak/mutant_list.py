@@ -177,7 +177,11 @@ MUTANTS = (
         "tests/test_commit_recovery.py::test_a_committed_page_left_in_the_spool_is_cleared_away",
     ),
     Mutant(
-        "a page begun goes back into the spool", COMMIT, r"        self\._reclaim\(committed, cursor\)\n", "", LOST_FILE
+        "a page begun goes back into the spool",
+        COMMIT,
+        r"        self\._reclaim\(committed, cursor, foreign\)\n",
+        "",
+        LOST_FILE,
     ),
     Mutant(
         "a spooled page must continue the chain",
@@ -331,6 +335,13 @@ MUTANTS = (
         r"late if late > LATE_SECONDS else 0\.0",
         "0.0",
         "tests/test_waits_are_told.py::test_a_process_that_was_stopped_is_not_told_as_a_slow_disk",
+    ),
+    Mutant(
+        "how long first_seen is remembered",
+        "schema/derive/listings.sql",
+        r"changed_at \+ INTERVAL \$\{homes_kept_days\} DAY",
+        "changed_at + INTERVAL 90 DAY",
+        "tests/test_rebuild.py::test_first_seen_is_remembered_as_long_as_the_harvest_does",
     ),
     # Limits.
     Mutant(
