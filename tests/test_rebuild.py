@@ -170,8 +170,10 @@ def test_first_seen_outlives_a_history_that_was_dropped_too(bench: Bench, engine
     assert bench.handle.rows(news) == new_before, "an item that was there is no news"
 
 
-@pytest.mark.parametrize("swept", [True, False])
-@pytest.mark.parametrize("first", [1, 11])
+@pytest.mark.parametrize(
+    ("first", "swept"),
+    [(1, False), *(pytest.param(*case, marks=pytest.mark.soak) for case in ((1, True), (11, False), (11, True)))],
+)
 def test_first_seen_is_remembered_as_long_as_the_harvest_does(
     bench: Bench, engine: Engine, first: int, swept: bool
 ) -> None:

@@ -28,9 +28,8 @@ STORE_BACKOFF_MAXIMUM = 60.0
 """Seconds at most between two tries to reach the store."""
 LEASE_LOOK_SECONDS = 2.0
 """Seconds at most between two looks whether another harvester has ended."""
-
-
 _A_BIT = 1e-3
+"""Seconds by which sums of beats may differ from their number."""
 
 
 class Side(StrEnum):

@@ -77,9 +77,8 @@ class Committer:
 
         `saved_cursor` is what the cursor file says: a new store takes an old spool over where that fits.
         A file of another queue is set aside, and so is the first page of a new store where its file, of an earlier
-        version, does not say whose it is and the saved cursor does not either. A damaged file
-        is set aside. Where the store still needs its page, the stream is asked from there again, and the pages behind
-        it are discarded.
+        version, does not say whose it is and the saved cursor does not either. A damaged file is set aside. Where the
+        store still needs its page, the stream is asked from there again, and the pages behind it are discarded.
 
         Raises:
             DamagedPage: the first page of a new store is damaged, and nothing says where it was asked from.
@@ -107,14 +106,11 @@ class Committer:
                 discarded.append(spooled_seq)
                 continue
             if seq is None:
-                continues = page.change_id == saved_cursor
-                if not continues and spooled_seq == 1:
-                    if self._spool.says_whose(1):
-                        continues = True
-                    else:
-                        unknown = "it does not say whose page it is, and no saved cursor leads to it"
-                        foreign.append(self._set_foreign_aside(1, unknown))
-                        continue
+                continues = spooled_seq == 1 or page.change_id == saved_cursor
+                if continues and page.change_id != saved_cursor and not self._spool.says_whose(spooled_seq):
+                    unknown = "it does not say whose page it is, and no saved cursor leads to it"
+                    foreign.append(self._set_foreign_aside(spooled_seq, unknown))
+                    continue
             else:
                 continues = spooled_seq == seq + 1 and page.change_id == cursor
             if continues:

@@ -6,26 +6,39 @@ The files are the truth and are meant to be read; `${name}` stands for another f
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 
+from harvester.store.engine import quote_text
 from harvester.store.schema_files import schema_directory
 
 SILVER_TABLES = ("silver_stashes", "silver_items", "silver_listings", "silver_stash_state", "silver_item_homes")
 """Every table that derivation writes."""
 SHADOW_PREFIX = "rebuild_"
 """What the names of the tables begin with in which a rebuild derives silver anew."""
+HOMES_KEPT_DAYS = 30
+"""Days of page time after an item has left a stash for which it counts when it was first seen there."""
 
 
 @cache
-def derivation(name: str, *, holes: bool = False, shadow: bool = False, renamed: bool = False) -> str:
+def derivation(name: str, *, holes: bool = False, shadow: bool = False) -> str:
     """The statement `schema/derive/{name}.sql`, complete. Parameters: `realm` String, `seq` UInt64.
 
     `holes`: records of the page were set aside as dead letters; the text is derived around them.
-    `renamed`: accounts of stashes outside the page are replaced; parameters `renamed`, their ids, and `accounts`.
     `shadow`: the statement reads and writes the shadow of every silver table.
     """
-    text = _Fragments(holes=holes, renamed=renamed).text(name)
+    text = _Fragments(holes=holes).text(name)
     return in_shadow(text) if shadow else text
+
+
+def renaming_derivation(name: str, accounts: Mapping[str, str]) -> str:
+    """`derivation(name)` with other accounts for stashes outside the page, by stash id.
+
+    They stand in the text: parameters travel in the URL, whose length servers bound.
+    """
+    stashes, others = (f"[{', '.join(map(quote_text, texts))}]" for texts in (accounts, accounts.values()))
+    account = f"transform(stash_id, {stashes}, {others}, account) AS account"
+    return _Fragments(holes=False, left_behind_account=account).text(name)
 
 
 def in_shadow(sql: str) -> str:
@@ -33,31 +46,22 @@ def in_shadow(sql: str) -> str:
     return _SILVER_NAME.sub(rf"{SHADOW_PREFIX}\g<0>", sql)
 
 
-HOMES_KEPT_DAYS = 30
-"""Days of page time after an item has left a stash for which it counts when it was first seen there."""
 _SILVER_NAME = re.compile(rf"\b(?:{'|'.join(SILVER_TABLES)})\b")
-
-
 _FRAGMENT = re.compile(r"\$\{(\w+)\}")
-
-
 _TEXTS = ("page_text", "currency_hour_text")
 """Fragments that give the text to derive from, each with a twin that leaves holes."""
-
-
-_RENAMED_ACCOUNT = "transform(stash_id, {renamed:Array(String)}, {accounts:Array(String)}, account) AS account"
 
 
 class _Fragments:
     """Substitutes `${…}` in the files, each file loaded when it is first named."""
 
-    def __init__(self, *, holes: bool, renamed: bool) -> None:
+    def __init__(self, *, holes: bool, left_behind_account: str = "account") -> None:
         self._holes = holes
         words = currency_words()
         aliases = {word: slug for word, slug in words.items() if word != slug}
         self._made = {
             "homes_kept_days": str(HOMES_KEPT_DAYS),
-            "left_behind_account": _RENAMED_ACCOUNT if renamed else "account",
+            "left_behind_account": left_behind_account,
             "words": _sql_list([*aliases, *_NO_CURRENCIES]),
             "slugs": _sql_list([*aliases.values(), *("" for _ in _NO_CURRENCIES)]),
             "number": _in_sql(r"([0-9]*[1-9][0-9]*\.?[0-9]*|[0-9]*\.[0-9]*[1-9][0-9]*)"),

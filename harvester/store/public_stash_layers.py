@@ -17,7 +17,7 @@ from harvester.feeds.public_stash import FEED_NAME as PUBLIC_STASH
 from harvester.model import Queue, SpooledPage
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.dead_letters import DeadLetter, add_dead_letters, positions_set_aside
-from harvester.store.derive_sql import SHADOW_PREFIX, derivation, in_shadow
+from harvester.store.derive_sql import SHADOW_PREFIX, derivation, in_shadow, renaming_derivation
 from harvester.store.engine import Handle, quote_text
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.name_guard import NameGuard
@@ -80,12 +80,12 @@ class PublicStashLayers:
 
         `names` says how the names of earlier pages are written anew; without it as they are.
         """
-        self._names = names
         self._handle = handle
         self._realm = realm
         self._leagues = frozenset(leagues)
         self._crash_point = crash_point
         self._shadow = shadow
+        self._names = names
 
     def write(self, spooled: SpooledPage, *, repeating: bool) -> PageCounts:
         """Bring a page into every layer. `repeating`: an earlier try may have come some way.
@@ -161,12 +161,13 @@ class PublicStashLayers:
         left_behind = self._handle.rows(derivation("left_behind_stashes", shadow=self._shadow), self._key(seq))
         if left_behind and not (repeating and self._there("kept_listings", seq)):
             self._run("kept_listings", seq)
-        self._crash_point("stash_state")
         renamed = self._renamed([row[0] for row in left_behind])
-        self._handle.run(
-            derivation("stash_state", shadow=self._shadow, renamed=bool(renamed)),
-            {**self._key(seq), **({"renamed": list(renamed), "accounts": list(renamed.values())} if renamed else {})},
-        )
+        if renamed:
+            self._crash_point("stash_state")
+            sql = renaming_derivation("stash_state", renamed)
+            self._handle.run(sql, self._key(seq), settings={"max_query_size": 4 * len(sql) + 1})
+        else:
+            self._run("stash_state", seq)
         return set_aside
 
     def _renamed(self, stash_ids: list[str]) -> dict[str, str]:

@@ -115,6 +115,44 @@ class Spool:
         Raises:
             DamagedPage: the file is torn or altered.
         """
+        header, compressed = self._read(seq)
+        body = zstandard.ZstdDecompressor().decompress(compressed)
+        page = Page(
+            queue=self._queue,
+            change_id=header.change_id,
+            next_change_id=header.next_change_id,
+            fetched_at=header.fetched_at,
+            body=body,
+            http_status=header.http_status,
+            response_ms=header.response_ms,
+            rejected=header.rejected,
+            account_names=header.account_names,
+        )
+        return SpooledPage(seq, page)
+
+    def says_whose(self, seq: int) -> bool:
+        """Whether the file of a page that `get` reads names its queue; earlier versions did not."""
+        return bool(self._read(seq)[0].queue)
+
+    def remove(self, seq: int) -> None:
+        """Forget a page that the store has confirmed. Forgetting twice is harmless."""
+        self._path(seq).unlink(missing_ok=True)
+        self._sizes.pop(seq, None)
+
+    def set_aside(self, seq: int, why: Literal["damaged", "discarded", "foreign"]) -> Path:
+        """Take a page out of the order without losing its bytes; returns where they are."""
+        path = self._path(seq)
+        aside, count = path.with_suffix(f".{why}"), 1
+        while aside.exists():  # set aside earlier, of the same place
+            count += 1
+            aside = path.with_suffix(f".{count}.{why}")
+        path.replace(aside)
+        sync_directory(self.directory)
+        self._sizes.pop(seq, None)
+        return aside
+
+    def _read(self, seq: int) -> tuple[_Header, bytes]:
+        """What a file says of its page, and the page, compressed; see `get`."""
         path = self._path(seq)
         try:
             data = path.read_bytes()
@@ -136,41 +174,7 @@ class Spool:
         if header.queue not in ("", self._queue.key):
             folder = spool_folder(self.directory.parent, Queue(*header.queue.partition(":")[::2]))
             raise ForeignPage(path, f"it is a page of {header.queue}; where it is still missed, move it to {folder}")
-        body = zstandard.ZstdDecompressor().decompress(compressed)
-        page = Page(
-            queue=self._queue,
-            change_id=header.change_id,
-            next_change_id=header.next_change_id,
-            fetched_at=header.fetched_at,
-            body=body,
-            http_status=header.http_status,
-            response_ms=header.response_ms,
-            rejected=header.rejected,
-            account_names=header.account_names,
-        )
-        return SpooledPage(seq, page)
-
-    def says_whose(self, seq: int) -> bool:
-        """Whether the file of a page that `get` reads names its queue; earlier versions did not."""
-        _, _, content = self._path(seq).read_bytes().split(b"\n", 2)
-        return bool(msgspec.json.decode(content.partition(b"\n")[0], type=_Header).queue)
-
-    def remove(self, seq: int) -> None:
-        """Forget a page that the store has confirmed. Forgetting twice is harmless."""
-        self._path(seq).unlink(missing_ok=True)
-        self._sizes.pop(seq, None)
-
-    def set_aside(self, seq: int, why: Literal["damaged", "discarded", "foreign"]) -> Path:
-        """Take a page out of the order without losing its bytes; returns where they are."""
-        path = self._path(seq)
-        aside, count = path.with_suffix(f".{why}"), 1
-        while aside.exists():  # set aside earlier, of the same place
-            count += 1
-            aside = path.with_suffix(f".{count}.{why}")
-        path.replace(aside)
-        sync_directory(self.directory)
-        self._sizes.pop(seq, None)
-        return aside
+        return header, compressed
 
     def _path(self, seq: int) -> Path:
         return self.directory / f"{seq:012d}.page"
