@@ -326,12 +326,13 @@ def test_a_page_with_a_key_twice_is_no_page_and_no_cursor_is_guessed(body: bytes
     assert reading.next_cursor == head
 
 
-@pytest.mark.parametrize("key", ["accountName", "stash", "stashType", "league", "public", "items", "id"])
 @pytest.mark.parametrize("value", [5, 1.5, True, ["x"], {"a": 1}])
-def test_a_stash_with_a_value_of_another_type_is_set_aside(key: str, value: object) -> None:
-    if (key, value) in (("public", True), ("items", ["x"])):
-        pytest.skip("that is its type")
-    good, bad = scan_page(page_of([GOOD, stash("bad", item("1"), **{key: value})])).records
+def test_a_stash_with_a_value_of_another_type_is_set_aside(value: object) -> None:
+    keys = ["accountName", "stash", "stashType", "league", "id"]
+    keys += ["public"] if value is not True else []
+    keys += ["items"] if not isinstance(value, list) else []
+    good, *bad = scan_page(page_of([GOOD, *(stash("bad", item("1"), **{key: value}) for key in keys)])).records
 
     assert good.problem == ""
-    assert key in bad.problem
+    for key, record in zip(keys, bad, strict=True):
+        assert key in record.problem

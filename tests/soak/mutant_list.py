@@ -302,6 +302,13 @@ MUTANTS = (
         "tests/test_name_guard.py::test_a_stash_that_lost_an_item_is_not_written_anew_with_the_name_it_had",
     ),
     Mutant(
+        "many accounts in one statement",
+        LAYERS,
+        r", settings=\{\"max_query_size\": 4 \* len\(sql\) \+ 1\}",
+        "",
+        "tests/test_name_guard.py::test_a_stash_that_lost_an_item_is_not_written_anew_with_the_name_it_had",
+    ),
+    Mutant(
         "a checkpoint where the clock was set back",
         "harvester/store/checkpoints.py",
         r"max\(now, last\.retrieved_at \+ _LATER\)",
