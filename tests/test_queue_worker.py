@@ -8,7 +8,10 @@ from itertools import pairwise
 
 import pytest
 
+from harvester.api.errors import Refused
+from harvester.clock import VirtualClock
 from harvester.queue_worker import QueueStopped
+from harvester.queue_worker.refusals import REFUSALS_AN_HOUR, RefusalBudget
 from harvester.simulator.answers import Ending, Latency
 from harvester.simulator.faults import Override, ScriptedFaults, answer, edge, reset, wrong_body
 from harvester.simulator.river import EndOfStream, River
@@ -213,6 +216,17 @@ def test_no_more_than_ten_refusals_an_hour_whatever_succeeds_in_between(ahead: i
         bench.run()
     assert stopped.value.todo
     assert sum(asked.status == 404 for asked in bench.api.truth.asked) <= 10 + ahead
+
+
+def test_a_queue_that_is_opened_anew_counts_no_refusal_twice() -> None:
+    clock = VirtualClock()
+    budget = RefusalBudget(clock)
+    for number in range(REFUSALS_AN_HOUR - 1):
+        assert budget.remember([10.0] * number) == 0.0
+        assert budget.count(Refused("HTTP 403", status=403)) == ""
+        budget.answered()
+        clock.elapsed += 10.0
+    assert budget.count(Refused("HTTP 403", status=403))
 
 
 def test_starting_again_and_again_asks_no_more_than_the_hour_bears() -> None:

@@ -180,6 +180,8 @@ def test_first_seen_is_remembered_as_long_as_the_harvest_does(
     """Whether rows were swept in time or not, and whether the history knows more or not."""
     day, kept = 86_400.0, HOMES_KEPT_DAYS * 86_400.0
     bench.handle.set_for_session("mutations_sync", 2)
+    if not swept:  # what came and left has a row of each
+        bench.handle.run("SYSTEM STOP MERGES silver_item_homes")
     times = [START + day, START + 2 * day, START + 3 * day, START + 2.5 * day + kept, START + 2.6 * day + kept,
              START + 2.7 * day + kept]  # fmt: skip
     long_gone, just_gone = item("long gone"), item("just gone")

@@ -234,6 +234,9 @@ def test_a_clock_that_was_set_back_behind_a_confirmed_end_does_not_hide_the_move
     assert last.next_cursor_id == cursor(900)
 
     bench.committer.confirm_end(4, cursor(900), http_status=200, response_ms=1.0)
+    last = last_checkpoint(stored.handle, PC)
+    assert last is not None
+    assert last.status is CheckpointStatus.CAUGHT_UP
     assert stored.replay(cursor(950), yes=True, allow_gap=True)[0] == 0
     assert stored.handle.value(health) == cursor(950)
 

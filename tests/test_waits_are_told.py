@@ -11,6 +11,7 @@ from harvester.api.restrictions import RestrictionFile, SavedLimits, SavedPolicy
 from harvester.clock import VirtualClock
 from harvester.events import Event, Level, moment
 from harvester.queue_worker import QueueStopped
+from harvester.queue_worker.patience import Patience
 from harvester.queue_worker.repeats import Repeats
 from harvester.simulator.answers import Latency
 from harvester.simulator.fault_plan import FaultPlan, Spell
@@ -223,6 +224,19 @@ def test_a_slow_disk_shows_while_it_is_slow() -> None:
     shown = [trouble for _, _, trouble in seen if trouble and "the disk has been at a page" in trouble.what]
     assert len(shown) > 20
     assert bench.meter.trouble is None
+
+
+@pytest.mark.parametrize(("used", "worked", "lost"), [(0.0, 2.0, True), (9.0, 12.0, False)])
+def test_a_process_that_was_busy_was_not_stopped(used: float, worked: float, lost: bool) -> None:
+    clock, cpu = VirtualClock(), 0.0
+    patience = Patience(clock, lambda: cpu)
+    for seconds in (1.0, 10.0, 1.0):  # a look that comes 9 s late
+        clock.elapsed += seconds
+        cpu += used if seconds == 10.0 else 0.0
+        patience.beat()
+
+    assert patience.worked == worked
+    assert bool(patience.lost) is lost
 
 
 def test_a_slow_disk_is_told_as_one() -> None:

@@ -188,7 +188,7 @@ class Teller:
         """Whatever was under way at the same time lost the same: it is told once."""
         if lost and self._clock.monotonic() - self._lost_told_at > LATE_SECONDS:
             self._lost_told_at = self._clock.monotonic()
-            self.say(Level.WARNING, lost, "going on")
+            self.say_repeatedly("lost time", Level.WARNING, lost, "going on")
 
     async def _watch(self, patience: Patience, key: str, after: float, what: str, then: str, todo: str) -> None:
         since = self._clock.now()
