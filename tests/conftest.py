@@ -83,6 +83,15 @@ def open_store(store_url: str) -> Iterator[OpenStore]:
         yield OpenStore(store_url, credentials, keeper)
 
 
+@pytest.fixture(scope="module")
+def file_engine(open_store: OpenStore) -> Iterator[Engine]:
+    """An engine with an empty database that the tests of a file share."""
+    engine = Engine(open_store.url, f"test_{uuid4().hex[:12]}", **open_store.credentials)
+    engine.create_database()
+    yield engine
+    open_store.keeper.run(f"DROP DATABASE IF EXISTS {quote_name(engine.database)} SYNC")
+
+
 @pytest.fixture
 def empty_engine(open_store: OpenStore) -> Iterator[Engine]:
     """An engine whose database does not exist yet; what a test creates is dropped."""

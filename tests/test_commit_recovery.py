@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import pytest
 
@@ -18,7 +17,7 @@ from harvester.simulator.river import RiverPage
 from harvester.store.checkpoints import last_checkpoint, last_page_checkpoint
 from harvester.store.commit import Committer, Standing
 from harvester.store.crash_points import CRASH_POINTS, CrashPoint, no_crash
-from harvester.store.engine import Engine, Handle, Row, quote_name
+from harvester.store.engine import Engine, Handle, Row
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.spool import DamagedPage, Spool
@@ -129,14 +128,10 @@ class Rig:
 
 
 @pytest.fixture(scope="module")
-def engine(engine_directory: Path) -> Iterator[Engine]:
+def engine(file_engine: Engine) -> Engine:
     """A migrated store for all tests of this file; `rig` empties it."""
-    engine = Engine(f"chdb://{engine_directory}", f"recovery_{uuid4().hex[:12]}")
-    engine.create_database()
-    with engine.open(writes=False) as handle:
-        migrate(engine)
-        yield engine
-        handle.run(f"DROP DATABASE {quote_name(engine.database)} SYNC")
+    migrate(file_engine)
+    return file_engine
 
 
 @pytest.fixture

@@ -538,6 +538,8 @@ def this_process(handle: Handle) -> str:
 def test_a_dead_claim_of_an_earlier_process_on_an_embedded_store_is_ignored(
     engine: Engine, lock_table: Handle, files: Path
 ) -> None:
+    if engine.embedded_directory is None:
+        pytest.skip("a server has processes on other machines")
     foreign_claim(lock_table, "holding", "0", process=uuid4().hex)
 
     assert status(engine, files).holder is None

@@ -23,6 +23,7 @@ from harvester.store.engine import Engine, Handle
 from harvester.store.layer_registry import make_layers
 from harvester.store.name_guard import guard_for, hashed_name
 from harvester.store.name_salt import SaltFile, SaltUnusable
+from harvester.store.queue_lease import LEASE_TABLE
 from harvester.store.spool import Spool
 from harvester.store.sql_script import split
 from tests.schema_template import migrate
@@ -52,6 +53,8 @@ class Harvest:
             raise PulledPlug(step)
 
     def start(self, account_names: str) -> None:
+        with self.engine.open() as handle:  # on a server, the lease of a harvester that died would be waited for
+            handle.run(f"TRUNCATE TABLE IF EXISTS {LEASE_TABLE}")
         cursors = self.directory / "cursors"
         names = guard_for(self.queue, account_names, cursors, self.warnings.append)
         self.spool = Spool(cursors / "spool", self.queue)
@@ -95,14 +98,10 @@ class Harvest:
 
 
 @pytest.fixture(scope="module")
-def migrated(engine_directory: Path) -> Iterator[Engine]:
+def migrated(file_engine: Engine) -> Engine:
     """One migrated database for all tests here."""
-    engine = Engine(f"chdb://{engine_directory}", "test_name_guard")
-    engine.create_database()
-    with engine.open() as handle:
-        migrate(engine)
-        yield engine
-        handle.run(f"DROP DATABASE {engine.database} SYNC")
+    migrate(file_engine)
+    return file_engine
 
 
 @pytest.fixture

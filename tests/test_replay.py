@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -101,14 +100,11 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def store(engine_directory: Path) -> Iterator[tuple[Engine, Handle]]:
+def store(file_engine: Engine) -> Iterator[tuple[Engine, Handle]]:
     """A migrated store for all tests of this file."""
-    engine = Engine(f"chdb://{engine_directory}", f"test_replay_{uuid4().hex[:8]}")
-    engine.create_database()
-    migrate(engine)
-    with engine.open() as handle:
-        yield engine, handle
-        handle.run(f"DROP DATABASE {engine.database} SYNC")
+    migrate(file_engine)
+    with file_engine.open() as handle:
+        yield file_engine, handle
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tests.schema_template import migrate
 
 def test_live_attached_and_stored_tell_the_same(engine: Engine, tmp_path: Path) -> None:
     migrate(engine)
+    store = "server" if engine.embedded_directory is None else "embedded"
     settings = demo_settings(tmp_path, "http://127.0.0.1:9").with_overrides(feeds=["psapi"], realms=["pc"])
     supervisor = Supervisor(
         settings, engine, settings.queues[:1], transport=lambda: demo_transport(settings), demo=True
@@ -39,7 +40,7 @@ def test_live_attached_and_stored_tell_the_same(engine: Engine, tmp_path: Path) 
         assert seen is not None
         assert seen.queues[0].pages >= 1
         assert seen.harvester == live.read().harvester
-        assert (seen.store.kind, seen.store.reachable) == ("embedded", True)
+        assert (seen.store.kind, seen.store.reachable) == (store, True)
         assert seen.schema is not None
         assert (seen.schema.pending, seen.schema.drifted) == (0, 0)
         assert seen.queues[0].recent_pages[-1].seq == seen.queues[0].seq

@@ -52,6 +52,8 @@ class ChecksPane(Vertical):
         self._waiting: list[str] = []
         self._stop = threading.Event()
         self._trouble = ""
+        self._roomy = False
+        """Whether the table is laid out for much room; a pane that is hidden has no width."""
         self._empty = False
         """Whether the store had no page when the checks were run last."""
         self._read = False
@@ -180,11 +182,12 @@ class ChecksPane(Vertical):
     def _lay_out(self) -> bool:
         width = self.size.width or 80
         fixed = [Column("level", "verdict", 10), Column("age", "age", 8)]
-        if width >= _ROOMY:  # else what a check is called needs the room
+        self._roomy = width >= _ROOMY
+        if self._roomy:  # else what a check is called needs the room
             fixed[1:1] = [Column("file", "file", 8), Column("took", "took", 8)]
         rest = max(20, width - sum(column.width for column in fixed) - 2 * (len(fixed) + 2) - 2)
         longest = max((len(check.title) for check in self._checks), default=40)
-        title = max(16, min(longest, rest // 2 if width >= _ROOMY else rest * 2 // 3))
+        title = max(16, min(longest, rest // 2 if self._roomy else rest * 2 // 3))
         columns = [
             fixed[0],
             Column("title", "check", title),
@@ -207,7 +210,7 @@ class ChecksPane(Vertical):
                 verdict,
                 one_line(check.title),
                 one_line(figures(judged.result) if judged else ""),
-                *(() if self.size.width < _ROOMY else self._file_and_took(check, judged)),
+                *(self._file_and_took(check, judged) if self._roomy else ()),
                 one_line(duration(now - judged.at) if judged else "–", style(theme, "muted")),
             ]
         self.query_one(LedgerTable).show_rows(rows)

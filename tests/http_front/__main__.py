@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import base64
+import email
+import email.policy
 import gzip
 import sys
 import uuid
@@ -106,6 +108,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _serve(self, body: bytes) -> None:
         parameters = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+        if self.headers.get_content_type() == "multipart/form-data":  # parameters too long for an address
+            parameters |= self._form(body)
+            body = b""
         query_id = parameters.get("query_id") or str(uuid.uuid4())
         try:
             fixed = self._authenticate()
@@ -129,6 +134,13 @@ class Handler(BaseHTTPRequestHandler):
         if result.format:
             headers["X-ClickHouse-Format"] = result.format
         self._send(200, result.body, headers, compress=parameters.get("enable_http_compression") == "1")
+
+    def _form(self, body: bytes) -> dict[str, str]:
+        """The fields of a form."""
+        head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+        parts = email.message_from_bytes(head + body, policy=email.policy.HTTP).iter_parts()
+        fields = ((str(part.get_param("name", header="content-disposition")), part) for part in parts)
+        return {name: bytes(part.get_payload(decode=True)).decode() for name, part in fields}
 
     def _authenticate(self) -> Mapping[str, str]:
         if not self.server.users:

@@ -151,7 +151,7 @@ def test_applying_asks_with_no_as_the_default_and_names_what_and_where(room: Sti
             assert "Apply 1 migration (2 statements)" in asked
             assert room.engine is not None
             assert room.engine.database in asked
-            assert "the embedded store in" in asked
+            assert ("the embedded store in" if room.engine.embedded_directory else room.engine.url) in asked
             assert "0002_second" in asked
             assert app.focused is app.screen.query_one("#no")
             await pilot.press("enter")
