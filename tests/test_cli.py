@@ -71,6 +71,7 @@ IMAGINED_TERMINAL = (
 )
 
 
+@pytest.mark.soak
 def test_ctrl_c_ends_a_demo_on_a_terminal_with_its_results_and_a_second_one_leads_to_its_own_data(
     tmp_path: Path,
 ) -> None:
@@ -93,6 +94,7 @@ def test_ctrl_c_ends_a_demo_on_a_terminal_with_its_results_and_a_second_one_lead
     assert f"{addressed} status" in beside.err
 
 
+@pytest.mark.soak
 def test_hints_of_a_demo_lead_back_to_the_demo(demo: tuple[Home, Done]) -> None:
     home, done = demo
 
@@ -251,6 +253,7 @@ def test_the_secret_is_nowhere_to_be_seen(market: Market) -> None:
     assert not any(secret in done.out + done.err for done in said)
 
 
+@pytest.mark.soak
 def test_a_missing_migration_stops_the_harvest_and_says_what_to_run(market: Market) -> None:
     """A store from before migration 0004, made by forgetting that it was applied."""
     forget = (

@@ -214,6 +214,7 @@ def test_a_store_that_fails_at_any_statement_of_a_commit_loses_and_doubles_nothi
     assert_once(rig, engine, truth)
 
 
+@pytest.mark.soak
 def test_a_store_that_fails_again_and_again_loses_and_doubles_nothing(rig: Rig, engine: Engine) -> None:
     dice = Random(1)
     failures = 0
@@ -503,7 +504,7 @@ def begin(rig: Rig, seq: int, stop_at: str, **page: Any) -> None:
         committer.commit(seq)
 
 
-@pytest.mark.parametrize("loss", ["removed", "damaged"])
+@pytest.mark.parametrize("loss", ["removed", pytest.param("damaged", marks=pytest.mark.soak)])
 @pytest.mark.parametrize("stop_at", ["stashes", "stash_state", "checkpoint"])
 @pytest.mark.parametrize("committed", [pytest.param(0, marks=pytest.mark.soak), 1])
 def test_a_page_begun_in_the_store_survives_the_loss_of_its_spool_file(
@@ -613,7 +614,7 @@ def test_a_body_that_is_no_page_is_a_dead_letter_and_the_chain_goes_on(rig: Rig)
     assert rig.restart().recover() == Standing("c4", 4, (), ())
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("moment", [pytest.param("before", marks=pytest.mark.soak), "after"])
 @pytest.mark.parametrize("number", range(1, 5))
 def test_giving_up_survives_a_failure_at_any_statement(rig: Rig, moment: str, number: int) -> None:
     begin(rig, 1, "items")

@@ -34,7 +34,11 @@ def real_pages(shared_data: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    "order", ["each twice", *(pytest.param(o, marks=pytest.mark.soak) for o in ("as dated", "reversed", "all twice"))]
+    "order",
+    [
+        "excerpts",
+        *(pytest.param(o, marks=pytest.mark.soak) for o in ("as dated", "reversed", "each twice", "all twice")),
+    ],
 )
 def test_real_pages_read_as_they_are(
     handle: Handle, engine: Engine, tmp_path: Path, shared_data: Path, order: str
@@ -42,6 +46,7 @@ def test_real_pages_read_as_they_are(
     bodies = real_pages(shared_data)
     assert len(bodies) == len(PAGES) + 2
     arranged = {
+        "excerpts": bodies[len(PAGES) :],
         "as dated": bodies,
         "reversed": bodies[::-1],
         "each twice": [body for body in bodies for _ in range(2)],

@@ -247,7 +247,9 @@ def play(migrated: tuple[Engine, Handle], tmp_path: Path) -> Play:
     return play
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize(
+    "trouble", [AFTER, FULL, *(pytest.param(t, marks=pytest.mark.soak) for t in TROUBLES if t not in (AFTER, FULL))]
+)
 def test_each_trouble_of_store_and_disk_alone(play: Play, trouble: str) -> None:
     weather = play(3, [trouble], [])
     assert weather.struck, "the trouble never struck"

@@ -139,7 +139,7 @@ def test_an_undisturbed_store_is_rebuilt_row_for_row(bench: Bench, engine: Engin
     assert tables(bench.handle) == names
 
 
-@pytest.mark.parametrize("first", [2, RIVER_PAGES + 3, PAGES])
+@pytest.mark.parametrize("first", [RIVER_PAGES + 3, *(pytest.param(n, marks=pytest.mark.soak) for n in (2, PAGES))])
 def test_what_bronze_no_longer_covers_is_carried_over(bench: Bench, engine: Engine, first: int) -> None:
     before = silver(bench.handle)
     drop_old_pages(bench.handle, first)
@@ -212,6 +212,7 @@ def test_damaged_silver_is_mended(bench: Bench, engine: Engine) -> None:
     assert_same(silver(bench.handle), before)
 
 
+@pytest.mark.soak
 def test_other_realms_stay_as_they_are(bench: Bench, engine: Engine, tmp_path: Path) -> None:
     drop_old_pages(bench.handle, PAGES - 2)
     xbox = Bench(bench.handle, tmp_path / "spool", realm="xbox")
@@ -258,7 +259,8 @@ def test_dead_letters_are_honoured_and_pages_set_aside_leave_no_gap(bench: Bench
 
 
 STEPS = [
-    *("seed_listings", f"page {PAGES}", "swap silver_listings", "swapped"),
+    *(f"page {PAGES}", "swap silver_listings"),
+    *(pytest.param(step, marks=pytest.mark.soak) for step in ("seed_listings", "swapped")),
 ]
 
 
@@ -319,6 +321,7 @@ def test_a_harvest_that_wrote_meanwhile_is_never_undone(bench: Bench, engine: En
     assert "late" in bench.stashes()
 
 
+@pytest.mark.soak
 def test_work_from_before_a_harvest_is_not_gone_on_with(bench: Bench, engine: Engine) -> None:
     drop_old_pages(bench.handle, PAGES - 2)
 
@@ -399,7 +402,9 @@ def test_an_empty_store_is_no_store_to_rebuild(engine: Engine, tmp_path: Path) -
     assert "nothing was ever harvested" in err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 1, marks=pytest.mark.soak)]
+)
 def test_asked_to_leave_it_leaves_silver_as_it_was(
     bench: Bench,
     engine: Engine,
