@@ -32,7 +32,7 @@ run: $(STAMPS)/run ## install, then harvest: the demo where there is no .env
 	@$(BIN)/poe-ledger $(DEMO)
 
 test: $(STAMPS)/test ## install, then run every test (at most 5 minutes on two cores)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --max-worker-restart 0
 
 lint: $(STAMPS)/test ## formatting, lint rules, strict types, import contracts
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
