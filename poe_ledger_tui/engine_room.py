@@ -34,12 +34,18 @@ class EngineRoom:
     """Opens, runs and closes everything that is no screen. Methods return at once; `RoomChanged` tells the rest."""
 
     def __init__(
-        self, load: Callable[[], HarvestPlan], post: Callable[[Message], bool], clock: Clock, closed: Callable[[], None]
+        self,
+        load: Callable[[], HarvestPlan],
+        post: Callable[[Message], bool],
+        clock: Clock,
+        closed: Callable[[], None],
+        shown: Callable[[], None] = lambda: None,
     ) -> None:
         """`load` reads the settings, on the room's thread; it raises `PlanError` where they cannot be used.
 
-        `closed` is called when everything has ended.
+        `shown` is called when a harvest is drawn from now on, and `closed` when everything has ended.
         """
+        self._shown = shown
         self._closed = closed
         self._load = load
         self._post = post
@@ -233,6 +239,7 @@ class EngineRoom:
 
         self._time_travel = TimeTravel(source, self.engine, self._clock)
         self._sampler.watch(self._time_travel)
+        self._shown()
 
     def _wait_for(self, *wanted: str, timeout: float | None = None) -> str | None:
         """The next thing that is asked of the room, "" when the time is over; None when it is to close."""

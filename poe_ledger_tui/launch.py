@@ -22,6 +22,10 @@ from poe_ledger_tui.wishes import Wishes
 SWITCH_SECONDS = 0.001
 """How long a thread of the harvest may keep the interpreter from the screen's; a fifth of Python's own."""
 
+COLLECT_AFTER = (5_000, 20, 200)
+"""New objects until the young are looked at; how many times that until the middle-aged, and how many times those until
+all are. Python's own are 700, 10, 10."""
+
 Loader = Callable[[AsLeft], HarvestPlan]
 """Reads the settings and decides what is run, knowing how the app was left; called on the engine room's thread."""
 
@@ -39,9 +43,16 @@ def open_app(wishes: Wishes, opened_on: str = "dashboard") -> NoReturn:
 
 
 def _after_first_paint() -> None:
-    """Collect garbage again, but never look at what the app itself consists of: it stays."""
-    gc.freeze()
+    """Collect garbage again. A page makes a hundred thousand objects that are gone in a moment: they are looked at a
+    few times, and what is old hardly ever, for everything stands still meanwhile, the screen too."""
+    gc.set_threshold(*COLLECT_AFTER)
+    _keep_what_stays()
     gc.enable()
+
+
+def _keep_what_stays() -> None:
+    """Never look at what the app itself consists of."""
+    gc.freeze()
 
 
 def run_app(load: Loader, *, opened_on: str = "dashboard", config_file: Path | None = None) -> int:
@@ -59,7 +70,7 @@ def run_app(load: Loader, *, opened_on: str = "dashboard", config_file: Path | N
     clock = SystemClock()
     closed = threading.Event()
     app = LedgerApp(
-        lambda post: EngineRoom(lambda: load(as_left), post, clock, closed.set),
+        lambda post: EngineRoom(lambda: load(as_left), post, clock, closed.set, _keep_what_stays),
         config=config,
         as_left=as_left,
         prefs_file=prefs_file,
