@@ -61,6 +61,7 @@ def shell(script: str, home: Home, directory: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.soak
 def test_a_server_copies_the_database_away_and_back(tmp_path: Path) -> None:
     away, back = blocks("Server", "sql")
     with ServerProcess(tmp_path / "data", backups=tmp_path / "backups") as server:

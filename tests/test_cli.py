@@ -40,6 +40,7 @@ def test_a_bounded_demo_shows_what_it_stored_and_what_to_try(demo: tuple[Home, D
         assert f"poe-ledger --demo --headless {command}" in done.err
 
 
+@pytest.mark.soak
 def test_the_demo_can_be_looked_at_afterwards(demo: tuple[Home, Done]) -> None:
     home, _ = demo
 

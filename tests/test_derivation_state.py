@@ -51,7 +51,7 @@ def assert_history_tells_the_present(bench: Bench) -> None:
     assert sorted(shown, key=repr) == sorted(standing.values(), key=repr)
 
 
-@pytest.mark.parametrize(("seed", "pages", "every"), [(20, 12, 4), pytest.param(22, 30, 10, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("seed", "pages", "every"), [(20, 8, 4), pytest.param(22, 30, 10, marks=pytest.mark.soak)])
 def test_a_river_reads_as_it_flows(bench: Bench, seed: int, pages: int, every: int) -> None:
     river = River(
         seed, stashes_per_page=12, items_per_stash=6, population=30, oddities=8, empty_pages=0.05, pages=pages

@@ -416,6 +416,7 @@ def test_a_file_that_cannot_be_made_whole_is_not_there(tmp_path: Path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.soak
 def test_the_way_of_the_runbook_removes_every_name_that_was_kept(harvest: Harvest, handle: Handle) -> None:
     bad = b'{"id":7,"accountName":"%b"}' % NAME.encode()
     harvest.start("keep")

@@ -118,6 +118,7 @@ def unpacked(spool_file: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(compressed)
 
 
+@pytest.mark.soak
 def test_the_search_finds_names_that_are_kept(tmp_path: Path) -> None:
     left = harvest(tmp_path / "home", "keep")
 

@@ -167,10 +167,8 @@ def test_first_seen_outlives_a_history_that_was_dropped_too(bench: Bench, engine
     assert bench.handle.rows(news) == new_before, "an item that was there is no news"
 
 
-@pytest.mark.parametrize(
-    ("first", "swept"),
-    [(1, False), *(pytest.param(*case, marks=pytest.mark.soak) for case in ((1, True), (11, False), (11, True)))],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize(("first", "swept"), [(1, False), (1, True), (11, False), (11, True)])
 def test_first_seen_is_remembered_as_long_as_the_harvest_does(
     bench: Bench, engine: Engine, first: int, swept: bool
 ) -> None:
@@ -340,6 +338,7 @@ def test_work_from_before_a_harvest_is_not_gone_on_with(bench: Bench, engine: En
     assert_same(silver(bench.handle), before)
 
 
+@pytest.mark.soak
 def test_retention_is_in_force_again_afterwards(bench: Bench, engine: Engine) -> None:
     drop_old_pages(bench.handle, PAGES - 2)
     SilverRebuild(engine, ["pc"]).run(lambda _: None, lambda: False, raw_days=0, silver_days=36_500)

@@ -144,6 +144,7 @@ def test_whatever_the_wire_cuts_off_nothing_is_lost_or_doubled(source: Engine, w
     assert everything(target) == everything(source)
 
 
+@pytest.mark.soak
 def test_the_command_moves_a_store_and_says_what_to_set(source: Engine, server: ServerProcess, tmp_path: Path) -> None:
     away = target_at(server.url)
     tables = move(source, away).tables
