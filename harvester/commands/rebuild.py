@@ -25,7 +25,7 @@ from harvester.settings import FEED_REALMS, Settings
 from harvester.store import migrations
 from harvester.store.currency_rebuild import CurrencyRebuild, CurrencyRebuildResult
 from harvester.store.engine import Engine
-from harvester.store.errors import StoreError, StoreFault
+from harvester.store.errors import StoreError
 from harvester.store.lease import Lease, LeaseTaken
 from harvester.store.migration_status import is_unborn
 from harvester.store.migrations import MigrationError
@@ -33,6 +33,8 @@ from harvester.store.queue_lease import QueueLease
 from harvester.store.rebuild import RebuildEnd, RebuildProgress, RebuildRefused, RebuildResult, SilverRebuild
 from harvester.store.schema_files import SchemaFilesMissingError, migrations_directory
 from harvester.store.spool import Spool
+
+_STOP_FIRST = "Stop that harvest first: silver cannot be rebuilt beside it."
 
 
 def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO, command: str = HEADLESS) -> int:
@@ -49,16 +51,13 @@ def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO, com
         with _leases(settings, engine):
             return _rebuild(engine, settings, realms, json=json, out=out, err=err)
     except LeaseTaken as error:
-        say(err, f"{error} Stop that harvest first: silver cannot be rebuilt beside it.")
+        say(err, f"{error} {_STOP_FIRST}")
     except OSError as error:
         say(err, unusable_spool(settings, error))
     except RebuildRefused as error:
         say(err, str(error))
     except StoreError as error:
-        if error.fault is StoreFault.LEASED:
-            say(err, f"{error} Stop that harvest first: silver cannot be rebuilt beside it.")
-        else:
-            say_store_error(err, error)
+        say_store_error(err, error, if_leased=_STOP_FIRST)
     return FAILED
 
 

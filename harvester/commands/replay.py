@@ -36,6 +36,8 @@ from harvester.store.replay import (
 )
 from harvester.store.spool import DamagedPage, Spool
 
+_STOP_FIRST = "Stop that harvest first: nothing is moved under it."
+
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
@@ -95,12 +97,9 @@ def run_replay(
             if handle is not None:
                 handle.close()
     except LeaseTaken as error:
-        say(err, f"{error} Stop that harvest first: nothing is moved under it.")
+        say(err, f"{error} {_STOP_FIRST}")
     except StoreError as error:
-        if error.fault is StoreFault.LEASED:
-            say(err, f"{error} Stop that harvest first: nothing is moved under it.")
-        else:
-            say_store_error(err, error)
+        say_store_error(err, error, if_leased=_STOP_FIRST)
     except CursorFileDamaged as error:
         say(err, str(error))
     except DamagedPage as error:

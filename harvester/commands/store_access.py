@@ -7,7 +7,7 @@ from typing import TextIO
 from harvester.commands.output import say
 from harvester.settings import Settings
 from harvester.store.engine import Engine
-from harvester.store.errors import StoreError
+from harvester.store.errors import StoreError, StoreFault
 from harvester.store.replication import Replication
 from harvester.store.server_connection import ServerOptions
 
@@ -38,6 +38,7 @@ def unusable_spool(settings: Settings, error: OSError) -> str:
     return f"{cause} Set {names} to a writable directory."
 
 
-def say_store_error(err: TextIO, error: StoreError) -> None:
-    """What failed, and what the operator can do, in one line."""
-    say(err, f"{error} {error.hint}".strip())
+def say_store_error(err: TextIO, error: StoreError, *, if_leased: str = "") -> None:
+    """What failed, and what the operator can do, in one line; `if_leased` is that where another runs the queue."""
+    todo = if_leased if if_leased and error.fault is StoreFault.LEASED else error.hint
+    say(err, f"{error} {todo}".strip())
