@@ -11,7 +11,8 @@ import json
 import sys
 from pathlib import Path
 
-from harvester.store.engine import Engine, quote_name
+from harvester.store.engine import Engine
+from harvester.store.quoting import quote_name
 
 _PLACES = (
     "SELECT database, table, name FROM system.columns WHERE database = {database:String}"

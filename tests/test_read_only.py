@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harvester.store.engine import Engine, Handle, quote_text
+from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.query_result import QueryLimits
+from harvester.store.quoting import quote_text
 from harvester.store.read_only import QueryCancelledError, QueryRefusedError, ReadOnlyDoor
 
 SECRET = "the-secret-of-the-file"

@@ -16,9 +16,10 @@ from harvester.model import Queue, SpooledPage
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.dead_letters import DeadLetter, add_dead_letters, positions_set_aside
 from harvester.store.derive_sql import derivation
-from harvester.store.engine import Handle, quote_text
+from harvester.store.engine import Handle
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.public_stash_layers import PageCounts
+from harvester.store.quoting import quote_text
 
 _PLACES_PER_STATEMENT = 500
 """Parameters of a statement travel in its URL, whose length servers bound."""

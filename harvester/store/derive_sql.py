@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from harvester.store.engine import quote_text
+from harvester.store.quoting import quote_text
 from harvester.store.schema_files import schema_directory
 
 SILVER_TABLES = ("silver_stashes", "silver_items", "silver_listings", "silver_stash_state", "silver_item_homes")

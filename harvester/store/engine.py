@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from harvester.files import create_directory
 from harvester.store.errors import StoreError, StoreFault, sort_error
+from harvester.store.quoting import quote_name
 from harvester.store.replication import PLAIN, Replication
 from harvester.store.server_connection import ServerOptions
 from harvester.store.settling import leaves_doubt, settle
@@ -404,13 +405,3 @@ def holder_of(directory: Path) -> int | None:
         if name.strip() == "PID" and value.strip().isdigit():
             return int(value)
     return 0
-
-
-def quote_name(name: str) -> str:
-    """An identifier for SQL text, whatever characters it holds."""
-    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
-
-
-def quote_text(text: str) -> str:
-    """A string literal for SQL text where the engine takes no parameter."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harvester.store.engine import quote_text
 from harvester.store.query_scope import ALLOWED_TABLE_FUNCTIONS, SCALAR_TWINS, QueryScope
+from harvester.store.quoting import quote_text
 from harvester.store.sql_script import SqlScriptError, Word, split, words
 
 MAX_LENGTH = 100_000

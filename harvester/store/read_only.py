@@ -15,11 +15,12 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from harvester.store.engine import Engine, Handle, quote_text
+from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.query_guard import QueryRefusedError, inspect, read_text
 from harvester.store.query_result import QueryLimits, QueryResult, result_of
 from harvester.store.query_scope import QueryScope, read_scope
+from harvester.store.quoting import quote_text
 
 _KILL_AGAIN_SECONDS = 0.2
 _KILL_TRIES = 50

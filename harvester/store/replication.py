@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from harvester.store.quoting import quote_name
+
 _NAME = r"(?:`(?:[^`\\]|\\.)+`|\"(?:[^\"\\]|\\.)+\"|\w+)"
 _OBJECT = rf"{_NAME}(?:\s*\.\s*{_NAME})?"
 _KIND = r"(?:DATABASE|TABLE|(?:MATERIALIZED\s+)?VIEW|DICTIONARY|FUNCTION)"
@@ -49,9 +51,7 @@ class Replication:
     @property
     def quoted_cluster(self) -> str:
         """The cluster as a name in SQL; empty where there is none."""
-        if not self.cluster:
-            return ""
-        return "`" + self.cluster.replace("\\", "\\\\").replace("`", "\\`") + "`"
+        return quote_name(self.cluster) if self.cluster else ""
 
     def worded(self, sql: str) -> str:
         """The statement as this server wants it."""

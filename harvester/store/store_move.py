@@ -14,11 +14,12 @@ from enum import Enum
 
 from harvester.store import migrations
 from harvester.store.derive_sql import SHADOW_PREFIX
-from harvester.store.engine import Engine, Handle, quote_name, quote_text
+from harvester.store.engine import Engine, Handle
 from harvester.store.errors import StoreError, StoreFault
 from harvester.store.migration_lock import LOCK_TABLE
 from harvester.store.migration_status import is_unborn
 from harvester.store.queue_lease import LEASE_TABLE, held_queues
+from harvester.store.quoting import quote_name, quote_text
 from harvester.store.schema_files import migrations_directory
 
 SLICE_BYTES = 32 << 20
