@@ -37,6 +37,9 @@ from poe_ledger_tui.terminal import LastResort
 EVENTS_KEPT = 5000
 DONE, FAILED, MISUSED = 0, 1, 2
 _TICK_SECONDS = 1.0
+_MASK_SECONDS = 0.005
+"""How long nothing is painted while one screen takes the place of another. Textual's own 50 ms are felt with each key;
+this is enough for both to have their messages."""
 
 RoomMaker = Callable[[Callable[[Message], bool]], Room]
 """Makes the engine room, given what it posts with."""
@@ -254,6 +257,10 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
         if action in dangerous_calls() and (self._room_state.monitor or self.picture.past):
             return None
         return super().check_action(action, parameters)
+
+    def delay_update(self, delay: float = _MASK_SECONDS) -> None:
+        """Called by Textual where the screen changes."""
+        super().delay_update(delay)
 
     def action_go(self, mode: str) -> None:
         """Show one of the screens."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import msgspec
 
@@ -113,10 +114,11 @@ def scan_page(body: bytes, *, stored: bool = False) -> PageScan:
         raise NotAPage(f"wrong shape: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return _scan_damaged(body, str(error), stored=stored)
-    suspicious = may_repeat(body)
-    if suspicious and not stored:
+    spans = _located(body, (bytes(raw) for raw in page.stashes))
+    # Record by record: one look at a whole page would keep every other thread waiting, the screen's too.
+    if not stored and may_repeat(_without_records(body, spans)):
         _check_keys_of_page(body)
-    return PageScan(page.next_change_id, tuple(_records(body, (bytes(raw) for raw in page.stashes), suspicious)))
+    return PageScan(page.next_change_id, _records(body, spans))
 
 
 def next_id_in_head(body: bytes) -> str | None:
@@ -158,16 +160,30 @@ def _check_keys_of_page(body: bytes) -> None:
         raise error
 
 
-def _records(body: bytes, raws: Iterator[bytes], suspicious: bool) -> Iterator[Record]:
+def _located(body: bytes, raws: Iterator[bytes]) -> list[tuple[int, int]]:
+    """Where the records lie: first byte, and the one behind the last."""
     found = _STASHES.search(body)
     at = found.end() if found else 0
-    for position, raw in enumerate(raws):
-        at = body.index(raw, _end(_BETWEEN, body, at))
-        yield _record(position, at, raw, suspicious)
-        at += len(raw)
+    spans: list[tuple[int, int]] = []
+    for raw in raws:
+        start = body.index(raw, _end(_BETWEEN, body, at))
+        at = start + len(raw)
+        spans.append((start, at))
+    return spans
 
 
-def _record(position: int, offset: int, raw: bytes, suspicious: bool) -> Record:
+def _without_records(body: bytes, spans: list[tuple[int, int]]) -> bytes:
+    """What is left of a page around its records, or all of it where they do not lie one behind the other."""
+    if not spans or any(not _BETWEEN.fullmatch(body, before[1], behind[0]) for before, behind in pairwise(spans)):
+        return body
+    return body[: spans[0][0]] + body[spans[-1][1] :]
+
+
+def _records(body: bytes, spans: list[tuple[int, int]]) -> tuple[Record, ...]:
+    return tuple(_record(position, start, body[start:stop]) for position, (start, stop) in enumerate(spans))
+
+
+def _record(position: int, offset: int, raw: bytes) -> Record:
     place = Record(position, offset, len(raw), "", False, None, 0)
     try:
         raw.decode("utf-8")
@@ -176,10 +192,10 @@ def _record(position: int, offset: int, raw: bytes, suspicious: bool) -> Record:
         return replace(place, problem="nested too deeply")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         removed = _removed_stash(raw)
-        if removed and not (suspicious and repeated_keys(raw)[0] & _KEYS_OF_REMOVAL):
+        if removed and not (may_repeat(raw) and repeated_keys(raw)[0] & _KEYS_OF_REMOVAL):
             return replace(place, stash_id=removed)
         return replace(place, problem=str(error))
-    if problem := _problem_of(stash, raw, suspicious):
+    if problem := _problem_of(stash, raw):
         return replace(place, problem=problem)
     if not stash.id:
         return replace(place, problem="the stash has an empty id")
@@ -189,9 +205,9 @@ def _record(position: int, offset: int, raw: bytes, suspicious: bool) -> Record:
     )
 
 
-def _problem_of(stash: _Stash, raw: bytes, suspicious: bool) -> str:
+def _problem_of(stash: _Stash, raw: bytes) -> str:
     """Why a stash that can be read must be set aside all the same. Of a removal only that it is one counts."""
-    if suspicious:
+    if may_repeat(raw):
         own, within = repeated_keys(raw)
         twice = own | within if stash.public else own & _KEYS_OF_REMOVAL
         if twice:
@@ -219,7 +235,7 @@ def _scan_damaged(body: bytes, reason: str, *, stored: bool) -> PageScan:
     next_change_id = _string(next_id.group(1)) if next_id else None
     if next_change_id is None or spans is None:
         raise NotAPage(reason)
-    records = tuple(_record(position, start, body[start:stop], True) for position, (start, stop) in enumerate(spans))
+    records = _records(body, spans)
     if not stored and all(record.problem for record in records):
         raise NotAPage(reason)
     readable = _with_holes(body, records)
