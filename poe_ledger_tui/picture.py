@@ -56,6 +56,13 @@ class Picture:
         return self.frozen_since is None and not self.past and self.age is not None and self.age > limit
 
     @property
+    def dated(self) -> bool:
+        """Whether every pane says of when its figures are. What was frozen just now is not old yet: the header says it,
+        and the key is answered without painting everything."""
+        frozen_long = self.frozen_since is not None and self.age is not None and self.age > STALE_AFTER_SECONDS
+        return self.stale or bool(self.source_trouble) or frozen_long
+
+    @property
     def queues(self) -> tuple[QueueSnapshot, ...]:
         """The queues of the Snapshot; none without one."""
         return self.snapshot.queues if self.snapshot else ()

@@ -57,7 +57,7 @@ def say_age(widget: Widget, picture: Picture) -> None:
     old = picture.stale or bool(picture.source_trouble)
     widget.set_class(old, "-stale")
     as_of = ""
-    if picture.snapshot is not None and (old or picture.frozen_since is not None):
+    if picture.snapshot is not None and picture.dated:
         as_of = f"as of {clock_time(picture.snapshot.taken_at)}"
     if widget.border_subtitle != as_of:
         widget.border_subtitle = as_of

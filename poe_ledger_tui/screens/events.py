@@ -56,7 +56,6 @@ class EventsScreen(LedgerScreen):
 
     def on_screen_resume(self) -> None:
         self._show_all()
-        super().on_screen_resume()
 
     def draw_body(self, picture: Picture) -> None:
         theme = self.app.current_theme

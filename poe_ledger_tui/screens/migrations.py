@@ -95,7 +95,6 @@ class MigrationsScreen(LedgerScreen):
 
     def on_screen_resume(self) -> None:
         self._look_at = 0.0
-        super().on_screen_resume()
 
     def draw_body(self, picture: Picture) -> None:
         """Begins a look where one is due: this is called every second."""

@@ -55,6 +55,11 @@ class Stage:
         strips = self.app.screen._compositor.render_strips(self.app.size)
         return ["".join(segment.text for segment in strip) for strip in strips][:height]
 
+    def cells(self) -> list[list[tuple[str, str]]]:
+        """What is on the screen with its styles, line by line."""
+        strips = self.app.screen._compositor.render_strips(self.app.size)
+        return [[(segment.text, str(segment.style)) for segment in strip] for strip in strips]
+
     def text(self) -> str:
         return "\n".join(self.lines())
 

@@ -18,6 +18,7 @@ from poe_ledger_tui import scenes
 from poe_ledger_tui.messages import EventsCame, RoomChanged, SnapshotTaken, SourceLost
 from poe_ledger_tui.messages import Stage as AppStage
 from tests.tui.bench import Stage, on_stage
+from tests.tui.driving import later
 
 
 def aio(test: Callable[..., Coroutine[object, object, None]]) -> Callable[..., None]:
@@ -93,17 +94,37 @@ async def test_figures_grow_old_in_sight_when_their_source_stops() -> None:
 
 @aio
 async def test_freezing_holds_the_picture_and_says_since_when() -> None:
-    later = replace(scenes.RUNNING, requests=replace(scenes.RUNNING.requests, ok=99_999))
+    next_one = replace(scenes.RUNNING, requests=replace(scenes.RUNNING.requests, ok=99_999))
     async with on_stage(scenes.RUNNING) as stage:
         await stage.press("p")
-        await stage.post(SnapshotTaken(later, SourceKind.LIVE))
+        await stage.post(SnapshotTaken(next_one, SourceKind.LIVE))
         assert "FROZEN at 14:02:11Z" in stage.text()
         assert "2xx 11,204" in stage.text()
         assert stage.told == []
+        assert "as of" not in stage.text()  # of this second: no pane is painted for the key
+
+        later(stage.app, 4)
+        await stage.post(RoomChanged(scenes.READY))
+        assert "as of 14:02:11Z" in stage.text()
 
         await stage.press("p")
         assert "FROZEN" not in stage.text()
         assert "2xx 99,999" in stage.text()
+
+
+@aio
+@pytest.mark.parametrize("size", [(120, 36), (70, 50)])
+async def test_a_screen_is_right_again_whose_look_changed_while_another_was_in_front(size: tuple[int, int]) -> None:
+    async with on_stage(scenes.TROUBLED, theme="ledger-light", size=size) as there:
+        await there.press("4", "1")
+        expected = there.cells()
+
+    async with on_stage(scenes.TROUBLED) as stage:
+        await stage.press("4", "1", "4")
+        stage.app.theme = "ledger-light"
+        await stage.pilot.resize_terminal(*size)
+        await stage.press("1")
+        assert stage.cells() == expected
 
 
 @aio

@@ -49,7 +49,7 @@ CASES = {
     "attached": Case(room=WATCHING, kind=SourceKind.ATTACHED),
     "disconnected": Case(room=WATCHING, kind=SourceKind.ATTACHED, later=8, lost="the harvest says nothing any more"),
     "stale": Case(later=42),
-    "frozen": Case(keys=("p",)),
+    "frozen": Case(keys=("p",), later=5),
     "leaving": Case(keys=("q",)),
     "queue": Case(scenes.TROUBLED, keys=("enter",)),
     "events": Case(scenes.TROUBLED, keys=("4",)),
