@@ -27,7 +27,7 @@ Bare().run()
 APP = ("-m", "poe_ledger_tui.cli")
 LONG_QUERY = b"SELECT sum(cityHash64(number, toString(number))) FROM numbers(4000000000)"
 """Half a minute of work for two cores and more."""
-F5, ESCAPE = b"\x1b[15~", b"\x1b"
+F5, ESCAPE, CLEAR_LINE = b"\x1b[15~", b"\x1b", b"\x15"
 SETTLING_SECONDS = 15.0
 WATCHED_SECONDS = 20.0
 
@@ -119,8 +119,8 @@ def first_paint(samples: int = 10) -> None:
 
 
 def key_latency(samples: int = 100) -> None:
-    """While a demo harvests at full speed: a key that changes a line, one that changes the screen, and the first
-    once more while a query of half a minute runs."""
+    """While a demo harvests at full speed, one key right after the other: one that changes a line, one that changes the
+    screen, one that makes a new screen, one that types, and the first once more while a query of half a minute runs."""
     with tempfile.TemporaryDirectory() as home:
         program = Watched(home, *APP, "--demo")
         program.until(b"HARVESTING")
@@ -131,15 +131,27 @@ def key_latency(samples: int = 100) -> None:
             for _ in range(samples // 2)
             for step in ((b"4", b"what happened"), (b"1", b"Throughput"))
         ]
+        opening = []
+        for _ in range(samples // 2):
+            opening.append(program.answer(b"\r", b"Newest pages"))
+            program.answer(b"1", b"Throughput")
         program.answer(b"3", b"checks")
         program.answer(b"e", b"F5 runs")
+        typing = [program.answer(letter, letter) for _ in range(samples // 2) for letter in (b"z", b"q")]
+        program.type(CLEAR_LINE, 1.0)
         program.type(LONG_QUERY, 3.0)
         program.answer(F5, b"running for")
         program.type(ESCAPE, 1.0)
         program.answer(b"1", b"Throughput")
         beside = [program.answer(b"p", words) for _ in range(samples // 4) for words in (b"FROZEN", b"HARVESTING")]
         left = program.leave(b"q")
-    for name, taken in (("freeze", line), ("another screen", screen), ("freeze while a query runs", beside)):
+    for name, taken in (
+        ("freeze", line),
+        ("another screen", screen),
+        ("a queue opened", opening),
+        ("a letter typed", typing),
+        ("freeze while a query runs", beside),
+    ):
         taken.sort()
         p99 = taken[min(len(taken) - 1, int(len(taken) * 0.99))]
         print(f"key to paint, {name}: median {statistics.median(taken) * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
