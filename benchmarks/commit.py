@@ -17,7 +17,8 @@ from harvester.clock import SystemClock
 from harvester.model import Page, Queue, SpooledPage
 from harvester.store import migrations
 from harvester.store.commit import Committer
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.schema_files import migrations_directory
 from harvester.store.spool import Spool

@@ -13,8 +13,9 @@ from harvester.store.checkpoints import last_checkpoint, last_page_checkpoint
 from harvester.store.commit import Committer, Layers, Standing
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.cursor_file import CursorFile
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.name_guard import NameGuard
 from harvester.store.public_stash_layers import PageCounts
 from harvester.store.queue_lease import QueueLease

@@ -9,8 +9,9 @@ from harvester.clock import Clock, SystemClock
 from harvester.events import Event
 from harvester.snapshot import Snapshot
 from harvester.snapshot_source import EventsSeen, SourceKind, SourceLostError
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError
+from harvester.store.handle import Handle
 from harvester.store.stored_snapshots import StoredSnapshots
 
 _Move = Callable[[StoredSnapshots], None]

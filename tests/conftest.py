@@ -17,7 +17,8 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.quoting import quote_name
 from tests.http_front.process import ServerProcess
 

@@ -12,8 +12,9 @@ from typing import Any
 from uuid import uuid4
 
 from harvester.store import migrations
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError
+from harvester.store.handle import Handle
 from harvester.store.quoting import quote_name
 from harvester.store.schema_files import migrations_directory
 

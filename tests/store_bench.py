@@ -15,7 +15,8 @@ from harvester.feeds.page_scan import scan_page
 from harvester.model import Page, Queue, SpooledPage
 from harvester.store.commit import Committer
 from harvester.store.crash_points import CrashPoint, no_crash
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.public_stash_layers import PageCounts, PublicStashLayers
 from harvester.store.spool import Spool
 from tests.reference_reading import Reading, Row

@@ -17,8 +17,9 @@ from harvester.simulator.river import RiverPage
 from harvester.store.checkpoints import last_checkpoint, last_page_checkpoint
 from harvester.store.commit import Committer, Standing
 from harvester.store.crash_points import CRASH_POINTS, CrashPoint, no_crash
-from harvester.store.engine import Engine, Handle, Row
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle, Row
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.spool import DamagedPage, Spool
 from tests.schema_template import migrate

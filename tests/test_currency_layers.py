@@ -20,7 +20,8 @@ from harvester.store.crash_points import CURRENCY_CRASH_POINTS, CrashPoint, no_c
 from harvester.store.currency_layers import CurrencyExchangeLayers
 from harvester.store.currency_names import NamesUnreadable, all_names, read_names, sync_names
 from harvester.store.currency_rebuild import CurrencyRebuild
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.public_stash_layers import PageCounts
 from harvester.store.rebuild import RebuildEnd
 from harvester.store.retention import apply_retention

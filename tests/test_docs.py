@@ -23,7 +23,8 @@ import pytest
 from harvester.settings import VARIABLES
 from harvester.snapshot import QueueState
 from harvester.store.crash_points import CRASH_POINTS
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.sanity import load_checks
 from harvester.store.schema_files import sanity_directory
 from harvester.store.sql_script import split

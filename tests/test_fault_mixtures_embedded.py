@@ -22,8 +22,9 @@ from harvester.offload import InPlace
 from harvester.queue_store import ClickHouseQueueStore
 from harvester.simulator.fault_plan import FaultPlan, Spell
 from harvester.store.cursor_file import CursorFile
-from harvester.store.engine import Engine, Handle, Row
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle, Row
 from harvester.store.public_stash_layers import PageCounts, PublicStashLayers
 from harvester.store.spool import Spool
 from tests import store_bench

@@ -10,7 +10,8 @@ import pytest
 
 from harvester.clock import utc
 from harvester.simulator.river import River
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from tests.reference_reading import Reading, read_pages
 from tests.store_bench import START, Bench, assert_same_state, item, open_bench, page_of, stash
 

@@ -11,8 +11,9 @@ import pytest
 
 from harvester.clock import SystemClock
 from harvester.store import migrations, row_lease, schema_files
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.migration_lock import LOCK_TABLE, MigrationLock
 from harvester.store.migrations import (
     Migration,

@@ -19,7 +19,8 @@ from harvester.model import Page, Queue, SpooledPage
 from harvester.offload import InPlace
 from harvester.queue_store import ClickHouseQueueStore
 from harvester.store.cursor_file import CursorFile
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.layer_registry import make_layers
 from harvester.store.name_guard import guard_for, hashed_name
 from harvester.store.name_salt import SaltFile, SaltUnusable

@@ -12,7 +12,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from harvester.store.derive_sql import currency_words
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from tests.reference_reading import NO_PRICE, Price, price_of
 from tests.store_bench import Bench, item, open_bench, page_of, stash
 

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from harvester.feeds.page_scan import NotAPage, scan_page
 from harvester.store.crash_points import no_crash
 from harvester.store.derive_sql import derivation
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from tests.schema_template import migrate
 from tests.store_bench import TABLES, Bench, contents, item, open_bench, page_of, stash
 from tests.test_page_scan import BAD_RECORDS

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.query_result import QueryLimits
 from harvester.store.quoting import quote_text
 from harvester.store.read_only import QueryCancelledError, QueryRefusedError, ReadOnlyDoor

@@ -17,7 +17,8 @@ import pytest
 
 from harvester.commands.query import run_query
 from harvester.commands.result_file import ResultFormat, save_result, write_result
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.plain_value import as_json, as_text
 from harvester.store.query_completion import CandidateKind, QueryNames, read_names
 from harvester.store.query_history import PastQuery, QueryHistory

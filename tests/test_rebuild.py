@@ -16,7 +16,8 @@ from harvester.commands.rebuild import run_rebuild
 from harvester.settings import Settings, load_settings
 from harvester.simulator.river import River
 from harvester.store.derive_sql import HOMES_KEPT_DAYS
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.lease import Lease
 from harvester.store.queue_lease import LEASE_TABLE
 from harvester.store.rebuild import RebuildEnd, RebuildProgress, RebuildRefused, RebuildResult, SilverRebuild

@@ -17,7 +17,8 @@ from harvester.settings import load_settings
 from harvester.store.checkpoints import last_checkpoint, write_checkpoint
 from harvester.store.commit import Committer, Standing
 from harvester.store.cursor_file import CursorFile
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.lease import Lease
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.sanity import load_checks, run_checks

@@ -14,7 +14,8 @@ from harvester.clock import SystemClock
 from harvester.commands.store_access import engine_of
 from harvester.settings import SettingsError, load_settings
 from harvester.store import migrations
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.replication import PLAIN, Replication
 from harvester.store.retention import apply_retention
 from harvester.store.row_lease import RowLease

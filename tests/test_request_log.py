@@ -10,7 +10,8 @@ from harvester.model import Queue
 from harvester.offload import InPlace
 from harvester.queue_store import ClickHouseQueueStore
 from harvester.store.cursor_file import CursorFile
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.layer_registry import make_layers
 from harvester.store.spool import Spool
 from tests.schema_template import migrate

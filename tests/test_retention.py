@@ -8,8 +8,9 @@ import pytest
 
 from harvester.store.crash_points import no_crash
 from harvester.store.derive_sql import HOMES_KEPT_DAYS
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.retention import (
     apply_retention,
     forgotten_share,

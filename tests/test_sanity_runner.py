@@ -11,8 +11,9 @@ import pytest
 
 from harvester.commands.sanity import run_sanity
 from harvester.store import schema_files
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError
+from harvester.store.handle import Handle
 from harvester.store.sanity import SanityFilesError, load_checks, run_checks
 from harvester.store.verdict import Level, VerdictError, VerdictRule
 from tests.schema_template import migrate

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.server_connection import ServerOptions
 from tests.http_front.process import ServerProcess
 from tests.http_front.wire import Wire

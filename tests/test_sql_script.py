@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvester.store.engine import Handle
 from harvester.store.errors import StoreError
+from harvester.store.handle import Handle
 from harvester.store.sql_script import SqlScriptError, raw_checksum, read_script, split
 
 # Each trap is a list of statements; each selects one value, so that the engine can tell what it has read.

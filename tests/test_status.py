@@ -20,7 +20,8 @@ from harvester.snapshot import QueueState, Trouble
 from harvester.snapshot_builder import SnapshotBuilder, this_harvester
 from harvester.snapshot_server import SnapshotServer
 from harvester.store.cursor_file import CursorFile
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.spool import Spool
 from harvester.store.survey import unasked
 from harvester.store.telemetry_sink import TelemetrySink

@@ -13,7 +13,8 @@ from harvester.snapshot import QueueState, Snapshot
 from harvester.snapshot_merge import merge_snapshots, silent_since
 from harvester.snapshot_source import SourceKind, SourceLostError
 from harvester.store import migrations
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.schema_files import migrations_directory
 from harvester.store.stored_snapshots import StoredSnapshots
 from harvester.store.telemetry_sink import TelemetrySink

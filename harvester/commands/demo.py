@@ -22,7 +22,7 @@ from harvester.simulator.exchange_endpoint import ExchangeEndpoint
 from harvester.simulator.river import River
 from harvester.simulator.transport import SimulatorTransport
 from harvester.store.currency_names import PATHS_BELOW, all_names
-from harvester.store.engine import holder_of
+from harvester.store.embedded import holder_of
 
 DEMO_PAGES = 25
 """What a demo without a terminal harvests before it ends."""

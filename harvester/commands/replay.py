@@ -19,8 +19,9 @@ from harvester.feeds.registry import FEEDS
 from harvester.model import Queue
 from harvester.settings import Settings
 from harvester.store.cursor_file import CursorFile, CursorFileDamaged
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.lease import Lease, LeaseTaken
 from harvester.store.migration_status import is_unborn
 from harvester.store.queue_lease import QueueLease

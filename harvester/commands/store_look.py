@@ -10,7 +10,8 @@ from typing import Any
 from harvester.lag import lag_level
 from harvester.settings import Settings
 from harvester.store import migrations
-from harvester.store.engine import Engine, holder_of
+from harvester.store.embedded import holder_of
+from harvester.store.engine import Engine
 from harvester.store.migration_status import is_unborn
 from harvester.store.migrations import MigrationStatus
 from harvester.store.read import StoreFigures, read_figures

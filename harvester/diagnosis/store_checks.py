@@ -10,8 +10,10 @@ from harvester.diagnosis.finding import Fault, Finding, failed, note, ok, warnin
 from harvester.model import Checkpoint, Queue
 from harvester.store import migrations
 from harvester.store.checkpoints import last_checkpoint
-from harvester.store.engine import Engine, Handle, holder_of
+from harvester.store.embedded import holder_of
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.migration_status import MigrationState, MigrationStatus, is_unborn
 from harvester.store.migrations import MigrationError
 from harvester.store.rebuild_shadow import swap_was_cut_off

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harvester.model import Page, Queue, SpooledPage
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 
 _RAW_PAGES = {
     "psapi": "raw_public_stash_pages WHERE realm = {realm:String}",

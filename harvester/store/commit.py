@@ -13,8 +13,8 @@ from harvester.store.begun import begun_after
 from harvester.store.checkpoints import cursor_of_page, last_page_checkpoint, not_before, was_asked, write_checkpoint
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.dead_letters import DeadLetter, add_dead_letters, reason_given_up
-from harvester.store.engine import Handle
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.public_stash_layers import PageCounts
 from harvester.store.spool import DamagedPage, ForeignPage, Spool
 

@@ -16,8 +16,8 @@ from harvester.model import Queue, SpooledPage
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.dead_letters import DeadLetter, add_dead_letters, positions_set_aside
 from harvester.store.derive_sql import derivation
-from harvester.store.engine import Handle
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.public_stash_layers import PageCounts
 from harvester.store.quoting import quote_text
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harvester.clock import utc
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 from harvester.store.schema_files import schema_directory
 
 PATHS_BELOW = "Metadata/Items/"

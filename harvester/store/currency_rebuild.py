@@ -14,7 +14,8 @@ from harvester.model import Page, Queue, SpooledPage
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.currency_layers import CurrencyExchangeLayers
 from harvester.store.derive_sql import SHADOW_PREFIX
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.quoting import quote_text
 from harvester.store.rebuild import RebuildEnd, RebuildProgress, RebuildRefused
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from harvester.clock import utc
 from harvester.model import Queue, SpooledPage
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 
 _COLUMNS = {
     "queue_key": "LowCardinality(String)",

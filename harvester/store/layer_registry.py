@@ -14,7 +14,7 @@ from harvester.store.commit import Layers
 from harvester.store.crash_points import CrashPoint
 from harvester.store.currency_layers import CurrencyExchangeLayers
 from harvester.store.currency_names import all_names, sync_names
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 from harvester.store.name_guard import NameGuard
 from harvester.store.public_stash_layers import PublicStashLayers
 

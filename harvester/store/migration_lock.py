@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from harvester.clock import Clock
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.migration_files import MigrationError
 from harvester.store.row_lease import LEASE_SECONDS, LeaseHolder, LeaseLostError, LeaseTakenError, RowLease
 

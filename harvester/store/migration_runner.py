@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harvester.clock import Clock, SystemClock
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.migration_files import Migration, MigrationError
 from harvester.store.migration_history import RowState, append_history, create_history_table
 from harvester.store.migration_lock import MigrationLock

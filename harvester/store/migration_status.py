@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.migration_files import Migration, MigrationError
 from harvester.store.migration_history import HistoryRow, read_history
 from harvester.store.migration_lock import LOCK_TABLE

@@ -12,7 +12,7 @@ from harvester.feeds.account_names import OtherName, withheld, without_names
 from harvester.feeds.page_scan import NotAPage
 from harvester.feeds.public_stash import FEED_NAME as PUBLIC_STASH
 from harvester.model import Page, Queue
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 from harvester.store.name_salt import SaltFile, SaltUnusable
 
 KEEP, HASH, DROP = "keep", "hash", "drop"

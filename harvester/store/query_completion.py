@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 from harvester.store.query_scope import ALLOWED_TABLE_FUNCTIONS
 
 _WORDS = """

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from harvester.store.engine import Answer, Row
+from harvester.store.handle import Answer, Row
 
 
 @dataclass(frozen=True, slots=True)

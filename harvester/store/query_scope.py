@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from harvester.store.engine import Handle
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.sql_script import SqlScriptError, words
 
 ALLOWED_TABLE_FUNCTIONS = frozenset(

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from harvester.clock import Clock
 from harvester.model import Queue
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.row_lease import LeaseHolder, LeaseLostError, LeaseTakenError, RowLease, read_holder
 
 LEASE_TABLE = "poe_queue_leases"

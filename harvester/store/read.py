@@ -10,7 +10,7 @@ import msgspec
 
 from harvester.events import Event, Level
 from harvester.snapshot import Trouble
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 
 EVENTS_SHOWN = 5
 

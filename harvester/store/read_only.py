@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.query_guard import QueryRefusedError, inspect, read_text
 from harvester.store.query_result import QueryLimits, QueryResult, result_of
 from harvester.store.query_scope import QueryScope, read_scope

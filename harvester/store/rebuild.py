@@ -15,7 +15,8 @@ from harvester.feeds.public_stash import FEED_NAME
 from harvester.model import Page, Queue, SpooledPage
 from harvester.store.crash_points import CrashPoint, no_crash
 from harvester.store.derive_sql import SHADOW_PREFIX, SILVER_TABLES
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.rebuild_cover import Cover, find_cover
 from harvester.store.rebuild_shadow import Shadow, derivation_recipe

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harvester.feeds.public_stash import FEED_NAME
 from harvester.model import Queue
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 
 # A page that was set aside whole has no row in bronze, and leaves no gap.
 _KNOWN = """

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from harvester.store.crash_points import CrashPoint
 from harvester.store.derive_sql import SHADOW_PREFIX, SILVER_TABLES, derivation
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 from harvester.store.quoting import quote_text
 from harvester.store.rebuild_cover import Cover
 from harvester.store.retention import apply_retention

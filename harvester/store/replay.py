@@ -15,7 +15,7 @@ from harvester.model import Checkpoint, CheckpointStatus, Queue
 from harvester.store.begun import begun_after
 from harvester.store.checkpoints import last_page_checkpoint, not_before, write_checkpoint
 from harvester.store.cursor_file import CursorFile
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 from harvester.store.spool import Spool
 
 PAGES_AROUND = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harvester.clock import utc
 from harvester.model import Outcome, Queue
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 
 _MOST = 100
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from harvester.store.derive_sql import HOMES_KEPT_DAYS
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 from harvester.store.quoting import quote_text
 
 _TIME_COLUMNS = {

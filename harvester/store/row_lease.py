@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from harvester.clock import Clock
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 
 LEASE_SECONDS = 30.0
 _RENEW_SECONDS = 10.0

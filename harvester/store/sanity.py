@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harvester.store.engine import Engine, Handle, Row
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle, Row
 from harvester.store.sql_script import SqlScriptError, Statement, split
 from harvester.store.verdict import Level, Verdict, VerdictError, VerdictRule
 

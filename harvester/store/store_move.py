@@ -14,8 +14,9 @@ from enum import Enum
 
 from harvester.store import migrations
 from harvester.store.derive_sql import SHADOW_PREFIX
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from harvester.store.migration_lock import LOCK_TABLE
 from harvester.store.migration_status import is_unborn
 from harvester.store.queue_lease import LEASE_TABLE, held_queues

@@ -12,7 +12,7 @@ from harvester.snapshot import Snapshot
 from harvester.snapshot_json import SnapshotUnreadableError, decode_snapshot
 from harvester.snapshot_merge import merge_snapshots
 from harvester.snapshot_source import without_countdowns
-from harvester.store.engine import Handle
+from harvester.store.handle import Handle
 
 MEMORY_SECONDS = 86_400.0
 """A harvester that has said nothing for so long is no part of the picture any more, unless it is the only one."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from harvester.snapshot import SchemaSnapshot, StoreSnapshot
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.migration_files import load_migrations
 from harvester.store.migration_status import MigrationState, read_status
 from harvester.store.schema_files import migrations_directory

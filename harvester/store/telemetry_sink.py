@@ -14,8 +14,9 @@ import msgspec
 from harvester.clock import utc
 from harvester.model import RequestRecord
 from harvester.snapshot import QueueSnapshot, Snapshot
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError
+from harvester.store.handle import Handle
 
 LONGEST_BACKLOG = 50_000
 """Request rows kept while the store is away; older ones are dropped."""

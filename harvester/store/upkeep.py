@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.retention import apply_retention, forgotten_share, stale_share, sweep_homes, sweep_listings
 
 SWEEP_EVERY_SECONDS = 600.0

@@ -21,7 +21,8 @@ from harvester.offload import InPlace
 from harvester.queue_store import ClickHouseQueueStore, Opened
 from harvester.simulator.river import RiverPage
 from harvester.store.cursor_file import CursorFile
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.spool import Spool
 from tests.schema_template import migrate

@@ -16,7 +16,8 @@ from harvester.clock import SystemClock, utc
 from harvester.model import Page, Queue, SpooledPage
 from harvester.simulator.river import RiverPage
 from harvester.store.commit import Committer
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
+from harvester.store.handle import Handle
 from harvester.store.public_stash_layers import PublicStashLayers
 from harvester.store.quoting import quote_name
 from harvester.store.spool import Spool

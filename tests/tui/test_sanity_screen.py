@@ -14,8 +14,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
-from harvester.store.engine import Engine, Handle
+from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.handle import Handle
 from poe_ledger_tui.query_desk import QueryDesk
 from poe_ledger_tui.screens.dialog import Reading
 from poe_ledger_tui.screens.export import ExportScreen
