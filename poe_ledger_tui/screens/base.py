@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
@@ -86,7 +86,8 @@ class LedgerScreen(Screen[None]):
         # Now that the layout has given everything its width.
         self.call_after_refresh(lambda: self.draw(self.picture))
 
-    def on_screen_resume(self, event: events.ScreenResume) -> None:
+    @on(events.ScreenResume)
+    def _came_back(self, event: events.ScreenResume) -> None:
         # Styling every widget anew would be most of what a switch costs: tables forget what they have drawn. What
         # changed meanwhile, theme or size, has its own way to a screen that was away.
         event.refresh_styles = False

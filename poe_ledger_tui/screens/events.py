@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.widgets import DataTable, Input, Static
 
@@ -54,7 +54,8 @@ class EventsScreen(LedgerScreen):
         if self._lay_out():
             self._show_all()
 
-    def on_screen_resume(self) -> None:
+    @on(events.ScreenResume)
+    def _catch_up(self) -> None:
         self._show_all()
 
     def draw_body(self, picture: Picture) -> None:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Static
@@ -93,7 +93,8 @@ class MigrationsScreen(LedgerScreen):
         if self._lay_out():
             self._show_list()
 
-    def on_screen_resume(self) -> None:
+    @on(events.ScreenResume)
+    def _look_soon(self) -> None:
         self._look_at = 0.0
 
     def draw_body(self, picture: Picture) -> None:
