@@ -13,30 +13,27 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from harvester.snapshot import QueueState
 from poe_ledger_tui.actions import bindings_of
 from poe_ledger_tui.background import Bench
 from poe_ledger_tui.messages import JobEnded, JobReported
+from poe_ledger_tui.panes.migration_list import MigrationList
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.safe_text import clean, many_lines
 from poe_ledger_tui.screens.base import LedgerScreen
 from poe_ledger_tui.screens.dialog import Question, Reading
 from poe_ledger_tui.theme import style
-from poe_ledger_tui.widgets.table import Column, LedgerTable
 
 if TYPE_CHECKING:
     from harvester.store.migrations import (
         ApplyResult,
         DryRun,
-        MigrationEntry,
         MigrationPlan,
         MigrationProgress,
         MigrationStatus,
     )
-    from poe_ledger_tui.migration_words import StatementMark
 
 LOOK_AGAIN_SECONDS = 5.0
 """After a look that failed."""
@@ -68,7 +65,6 @@ class MigrationsScreen(LedgerScreen):
         self._phase = Phase.IDLE
         self._status: MigrationStatus | None = None
         self._plan: MigrationPlan | None = None
-        self._marks: dict[str, dict[int, StatementMark]] = {}
         self._trouble = ""
         self._said = Text()
         self._look_at = 0.0
@@ -79,19 +75,12 @@ class MigrationsScreen(LedgerScreen):
 
     def compose_body(self) -> ComposeResult:
         yield Static("", id="migrations-summary", markup=False)
-        yield LedgerTable(id="migrations")
-        with VerticalScroll(id="sql", can_focus=True) as scroll:
-            scroll.border_title = "SQL"
-            yield Static("", markup=False)
+        yield MigrationList(id="migration-list")
         yield Static("", id="migrations-progress", markup=False)
 
-    def on_mount(self) -> None:
-        self._lay_out()
-        super().on_mount()
-
-    def on_resize(self) -> None:
-        if self._lay_out():
-            self._show_list()
+    @property
+    def _list(self) -> MigrationList:
+        return self.query_one(MigrationList)
 
     @on(events.ScreenResume)
     def _look_soon(self) -> None:
@@ -124,8 +113,7 @@ class MigrationsScreen(LedgerScreen):
         from harvester.store.migrations import plan
 
         self._status, self._plan, self._trouble = status, plan(status), ""
-        self._show_list()
-        self._show_sql()
+        self._list.show(status)
 
     # Commands ----------------------------------------------------------------------------------------------------
 
@@ -136,7 +124,7 @@ class MigrationsScreen(LedgerScreen):
 
     def action_look(self) -> None:
         """Look again."""
-        self._marks.clear()
+        self._list.clear_marks()
         self._said = Text()
         self._look()
         self._show_summary()
@@ -162,9 +150,9 @@ class MigrationsScreen(LedgerScreen):
 
     def action_detail(self) -> None:
         """The whole remark and SQL of the migration under the cursor."""
-        entry = self._entry
+        entry = self._list.entry
         if entry is not None:
-            self.app.push_screen(Reading(entry.name, self._sql_text()))
+            self.app.push_screen(Reading(entry.name, self._list.sql_text))
 
     def _ask(self, *, allow_drift: bool) -> None:
         from harvester.store.migrations import plan
@@ -198,7 +186,7 @@ class MigrationsScreen(LedgerScreen):
 
     def _begin(self, allow_drift: bool) -> None:
         self._allow_drift = allow_drift
-        self._marks.clear()
+        self._list.clear_marks()
         picture = self.picture
         moving = [queue.queue_key for queue in picture.queues if queue.state not in _AT_REST]
         if moving and picture.may_command:
@@ -244,11 +232,10 @@ class MigrationsScreen(LedgerScreen):
         """Show a step of applying, and the statement that it is about."""
         from poe_ledger_tui.migration_words import mark_of_progress, progress_line
 
-        self._marks.setdefault(step.migration.name, {})[step.statement.number] = mark_of_progress(step)
+        self._list.mark(step.migration.name, step.statement.number, mark_of_progress(step))
         self._say(progress_line(step), "red" if step.error else "accent")
-        if self._entry is not None and self._entry.name != step.migration.name:
-            self._move_to(step.migration.name)
-        self._show_sql()
+        self._list.move_to(step.migration.name)
+        self._list.show_sql()
 
     @on(JobEnded)
     def _ended(self, message: JobEnded) -> None:
@@ -272,19 +259,19 @@ class MigrationsScreen(LedgerScreen):
             self._end(_words_of(message.error), "red")
             return
         rehearsal: DryRun = message.value
-        self._marks.clear()
+        self._list.clear_marks()
         for item in rehearsal.statements:
             mark = StatementMark(f"cannot be parsed: {item.error}", "red") if item.error else PARSED
-            self._marks.setdefault(item.migration.name, {})[item.statement.number] = mark
+            self._list.mark(item.migration.name, item.statement.number, mark)
         bad = [item for item in rehearsal.statements if item.error]
         if bad:
-            self._move_to(bad[0].migration.name)
+            self._list.move_to(bad[0].migration.name)
             self._end(f"{len(bad)} of {len(rehearsal.statements)} statements cannot be parsed: see the SQL.", "red")
         elif not rehearsal.statements:
             self._end("Nothing to rehearse: the schema is up to date.", "ok")
         else:
             if rehearsal.plan.steps:
-                self._move_to(rehearsal.plan.steps[0].migration.name)
+                self._list.move_to(rehearsal.plan.steps[0].migration.name)
             number = len(rehearsal.statements)
             counted = "the one statement" if number == 1 else f"all {number} statements"
             self._end(f"The engine can parse {counted}. Nothing was run.", "ok")
@@ -309,73 +296,10 @@ class MigrationsScreen(LedgerScreen):
     def _end(self, words: str, role: str) -> None:
         self._phase = Phase.IDLE
         self._say(words, role)
-        self._show_sql()
+        self._list.show_sql()
         self.refresh_bindings()
 
     # Showing -----------------------------------------------------------------------------------------------------
-
-    @property
-    def _entry(self) -> MigrationEntry | None:
-        """The migration under the cursor."""
-        if self._status is None:
-            return None
-        name = self.query_one("#migrations", LedgerTable).row_key
-        return next((entry for entry in self._status.entries if entry.name == name), None)
-
-    @on(DataTable.CellHighlighted, "#migrations")
-    def _moved(self) -> None:
-        self._show_sql()
-
-    @on(DataTable.CellSelected, "#migrations")
-    def _chosen(self) -> None:
-        self.query_one("#sql").focus()
-
-    def _move_to(self, name: str) -> None:
-        table = self.query_one("#migrations", LedgerTable)
-        if self._status is not None:
-            for row, entry in enumerate(self._status.entries):
-                if entry.name == name:
-                    table.move_cursor(row=row)
-
-    def _lay_out(self) -> bool:
-        width = self.size.width or 80
-        state, statements, changed = 15, 10, 20
-        with_changed = width >= 100
-        rest = width - 4 - state - statements - 2 * (4 + with_changed) - (changed if with_changed else 0)
-        name = min(40, max(16, rest * 2 // 3))
-        columns = [Column("name", "migration", name), Column("state", "state", state)]
-        columns += [Column("statements", "statements", statements)]
-        columns += [Column("changed", "last change", changed)] if with_changed else []
-        columns += [Column("remark", "remark", max(8, rest - name))]
-        return self.query_one("#migrations", LedgerTable).set_columns(columns)
-
-    def _show_list(self) -> None:
-        from harvester.store.migrations import MigrationState
-        from poe_ledger_tui.migration_words import row_of
-
-        if self._status is None:
-            return
-        table = self.query_one("#migrations", LedgerTable)
-        first = table.row_count == 0
-        rows: dict[str, list[Text]] = {}
-        for entry in self._status.entries:
-            cells = row_of(entry, self.app.current_theme)
-            rows[entry.name] = cells if len(table.columns) == len(cells) else [*cells[:3], cells[4]]
-        table.show_rows(rows)
-        undone = [
-            e.name for e in self._status.entries if e.state not in (MigrationState.APPLIED, MigrationState.EDITED)
-        ]
-        if first and undone:
-            self._move_to(undone[0])
-
-    def _sql_text(self) -> Text:
-        from poe_ledger_tui.migration_words import sql_of
-
-        entry = self._entry
-        return Text() if entry is None else sql_of(entry, self._marks.get(entry.name, {}), self.app.current_theme)
-
-    def _show_sql(self) -> None:
-        self.query_one("#sql Static", Static).update(self._sql_text())
 
     def _show_summary(self) -> None:
         self.query_one("#migrations-summary", Static).update(self._summary())
