@@ -87,6 +87,8 @@ class QueueScreen(QueueCommands, LedgerScreen):
     def _draw_pages(self, queue: QueueSnapshot) -> None:
         table = self.query_one("#pages", LedgerTable)
         width = self.query_one("#recent").content_size.width
+        if width <= 0:
+            return
         columns = page_columns(width)
         table.set_columns(columns)
         newest = list(reversed(queue.recent_pages))
