@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
-from harvester.backoff import Backoff
 from harvester.clock import Clock
 from harvester.events import Level
 from harvester.feeds.base import EndOfStream, Feed, PageFound, Reading, Unreadable
@@ -15,6 +14,7 @@ from harvester.model import Page, Queue, SpooledPage
 from harvester.queue_store import QueueStore
 from harvester.queue_worker.asking import Asker
 from harvester.queue_worker.hand_over import HandOver
+from harvester.queue_worker.late_pages import LatePages
 from harvester.queue_worker.policy import WorkerPolicy
 from harvester.queue_worker.telling import Side, Teller
 from harvester.snapshot import QueueState, Trouble
@@ -27,19 +27,6 @@ SPOOL_FULL_TODO = "Bring ClickHouse back; more room (POE_SPOOL_MAX_BYTES) only b
 SLOW_DISK_TODO = "Move POE_SPOOL_DIR to a faster disk."
 SLOW_DISK_SECONDS = 2.0
 """A page that takes so long to be safe is worth an event."""
-WAKING_SPREAD = 5.0
-"""Seconds over which the first look after a planned wake-up is spread by chance: many keep the same hours."""
-OVERDUE_BACKOFF = Backoff(5.0, 600.0, 0.5)
-"""Pauses while a page that should be there is not."""
-OVERDUE_TOLD_AFTER = 4
-"""Looks in vain before it is told."""
-MISSING_BEFORE_LEFT_OUT = 3600.0
-"""Seconds for which a page must have been missing before it is left out; caches serve stale answers for minutes."""
-BEYOND_EVERY = 3600.0
-"""Seconds at least between two looks at the page behind a missing one."""
-HOLES_BEFORE_SLOWING = 3
-"""Pages that the API does not have, one after the other, before the next is asked for more slowly."""
-HOLES_BACKOFF = Backoff(600.0, 3600.0, 0.5)
 
 
 class FetchLoop:
@@ -69,7 +56,6 @@ class FetchLoop:
         self._clock = clock
         self._meter = meter
         self._teller = teller
-        self._random = random
         self._spool_has_room = spool_has_room
         self._paused = asyncio.Event()
         self._unpaused = asyncio.Event()
@@ -80,10 +66,7 @@ class FetchLoop:
         self._at_end = False
         self._confirmed_at = float("-inf")
         self._end_was_seen = False
-        self._overdue = 0
-        self._missing_since: float | None = None
-        self._beyond_asked_at = float("-inf")
-        self._holes = 0
+        self._late = LatePages(feed, clock, meter, teller, random)
 
     def pause(self) -> None:
         """Ask nothing more until `resume`."""
@@ -121,11 +104,10 @@ class FetchLoop:
                     if await self._end_reached(answer.http_status, answer.response_ms):
                         break
                     continue
-                self._overdue = 0
-                self._missing_since = None
+                self._late.came()
                 await self._spool(answer, reading)
                 self._asked += 1
-                await self._slow_down_over_holes(answer)
+                await self._late.slow_down(answer.http_status)
         finally:
             await self._asker.drop()
         self._hand_over.close()
@@ -215,7 +197,7 @@ class FetchLoop:
             await self._confirm_end(http_status, response_ms, then, overdue=overdue)
         if self._policy.until_caught_up and self._meter.caught_up:
             return True
-        await self._doze(self._policy.poll_interval if there_at is None else self._pause_until(there_at))
+        await self._doze(self._pause(there_at))
         return False
 
     async def _doze(self, seconds: float) -> None:
@@ -230,54 +212,21 @@ class FetchLoop:
         if self._paused.is_set():
             await self._wait_until_resumed()
 
-    def _pause_until(self, there_at: float) -> float:
-        """Seconds until the next look, for a stream that says when there is something new."""
-        now = self._clock.now()
-        self._meter.wakes_at = there_at
-        self._meter.behind_hours = self._feed.behind_hours(self._cursor, now)
-        if now < there_at:
-            self._overdue = 0
-            return there_at - now + self._random.uniform(0, WAKING_SPREAD)
-        self._overdue += 1
-        pause = OVERDUE_BACKOFF.seconds(self._overdue, self._random)
-        if self._overdue >= OVERDUE_TOLD_AFTER:
-            late = f"{self._feed.shown(self._cursor)} should be there since {now - there_at:,.0f} s and is not"
-            self._teller.say(Level.WARNING, late, f"look {self._overdue + 1} in {pause:.0f} s")
-        return pause
+    def _pause(self, there_at: float | None) -> float:
+        return self._policy.poll_interval if there_at is None else self._late.pause_until(self._cursor, there_at)
 
     async def _passed_over(self, answer: Answer) -> bool:
         """Go on behind a page that has been missing for long, where the one after it is there."""
-        beyond, now = self._feed.beyond(self._cursor, self._clock.now()), self._clock.monotonic()
+        beyond = self._late.due_beyond(self._cursor)
         if not beyond:
             return False
-        if self._missing_since is None:
-            self._missing_since = now
-        if now - self._missing_since < MISSING_BEFORE_LEFT_OUT or now - self._beyond_asked_at < BEYOND_EVERY:
-            return False
-        self._beyond_asked_at = now
         _, reading = await self._asker.next_reading(beyond, ahead=lambda: 0, may_ask=self._wait_for_leave)
         if not isinstance(reading, PageFound):
             return False
-        self._teller.say(
-            Level.WARNING,
-            f"{self._feed.shown(self._cursor)} is missing, but {self._feed.shown(beyond)} is there",
-            f"it has been missing for {now - self._missing_since:,.0f} s: it is left out",
-        )
-        self._overdue = 0
-        self._missing_since = None
+        self._late.leave_out(self._cursor, beyond)
         await self._spool(answer, PageFound(beyond))
         self._asked += 1
         return True
-
-    async def _slow_down_over_holes(self, answer: Answer) -> None:
-        """Wait before the next page where one after the other was denied: each 4xx may count toward a ban."""
-        self._holes = self._holes + 1 if answer.http_status >= 400 else 0
-        if self._holes < HOLES_BEFORE_SLOWING:
-            return
-        tries = self._holes - HOLES_BEFORE_SLOWING + 1
-        what = f"{self._holes} pages one after the other are not there"
-        await self._teller.retry_pause(what, tries, self._clock.now(), backoff=HOLES_BACKOFF)
-        self._teller.over()
 
     async def _finish(self, why: str) -> None:
         """The stream has come to its end for good."""
