@@ -353,6 +353,8 @@ ACTIONS: tuple[Action, ...] = (
     ),
     # Dialogs
     Action("dialog.close", ("escape", "q"), "Close", "Close this.", _GO, "screen.close", footer=True),
+    Action("question.yes", ("y",), "Yes", "Do it; where a name must be typed, once it is.", _GO, "screen.yes"),
+    Action("question.no", ("n",), "No", "Do not.", _GO, "screen.close"),
 )
 
 BY_ID = {action.id: action for action in ACTIONS}

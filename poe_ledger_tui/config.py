@@ -134,4 +134,6 @@ def _refuse_clashes(chosen: Mapping[str, str]) -> None:
 def _meet(first: Action, second: Action) -> bool:
     """Whether both are offered at the same time. A dialog stands before everything else."""
     scopes = {first.scope, second.scope}
-    return len(scopes) == 1 or (EVERYWHERE in scopes and not {"dialog", "leaving"} & scopes)
+    if scopes == {"dialog", "question"}:
+        return True
+    return len(scopes) == 1 or (EVERYWHERE in scopes and not {"dialog", "question", "leaving"} & scopes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -9,8 +11,11 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from poe_ledger_tui.actions import bindings_of
+from poe_ledger_tui.actions import BY_ID, bindings_of
 from poe_ledger_tui.safe_text import frame_title
+
+if TYPE_CHECKING:
+    from poe_ledger_tui.app import LedgerApp
 
 
 class Reading(ModalScreen[None]):
@@ -37,9 +42,9 @@ class Reading(ModalScreen[None]):
 
 
 class Question(ModalScreen[bool]):
-    """A question. The button of No has the focus; `typed` must be typed in full where much is at stake."""
+    """A question. The button of No has the focus; where much is at stake, `typed` must be typed in full instead."""
 
-    BINDINGS = bindings_of("dialog")
+    BINDINGS = [*bindings_of("dialog"), *bindings_of("question")]  # noqa: RUF012
 
     def __init__(self, title: str, text: Text, yes: str, *, typed: str = "") -> None:
         """`text` names what would be changed and where, and has come through `safe_text`. `yes` says what happens."""
@@ -57,11 +62,19 @@ class Question(ModalScreen[bool]):
             if self._typed:
                 yield Input(placeholder=f"type {self._typed} to go on", id="typed")
             with Horizontal(classes="buttons"):
-                yield Button("No", id="no", variant="default")
-                yield Button(self._yes, id="yes", variant="warning", disabled=bool(self._typed))
+                yield Button(self._with_key("No", "question.no"), id="no", variant="default")
+                yes = self._with_key(self._yes, "question.yes")
+                yield Button(yes, id="yes", variant="warning", disabled=bool(self._typed))
+
+    def _with_key(self, title: str, action_id: str) -> Text:
+        """A button's label; the key stands on it where it is no letter of what is typed."""
+        if self._typed:
+            return Text(title)
+        keys = cast("LedgerApp", self.app).config.keys.get(action_id, BY_ID[action_id].keys[0])
+        return Text(f"{title} ({keys.split(',')[0]})")
 
     def on_mount(self) -> None:
-        self.query_one("#no").focus()
+        self.query_one("#typed" if self._typed else "#no").focus()
 
     @on(Input.Changed)
     def _judge(self, event: Input.Changed) -> None:
@@ -70,6 +83,12 @@ class Question(ModalScreen[bool]):
     @on(Button.Pressed)
     def _answer(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id == "yes")
+
+    @on(Input.Submitted)
+    def action_yes(self) -> None:
+        """Yes, unless what must be typed is not."""
+        if not self.query_one("#yes", Button).disabled:
+            self.dismiss(True)
 
     def action_close(self) -> None:
         self.dismiss(False)

@@ -162,6 +162,20 @@ def test_applying_asks_with_no_as_the_default_and_names_what_and_where(room: Sti
     assert ("schema_changed", None) not in room.told
 
 
+@pytest.mark.parametrize(("key", "pending"), [("y", 0), ("n", 1), ("escape", 1)])
+def test_the_question_is_answered_by_one_key(room: StillRoom, key: str, pending: int) -> None:
+    async def body() -> None:
+        async with opened(room) as (_, pilot):
+            await pilot.press("a")
+            await pilot.pause()
+            await pilot.press(key)
+            await settled(pilot)
+
+    run(body)
+    assert room.engine is not None
+    assert migration_work.look(room.engine).pending == pending
+
+
 def test_after_yes_every_statement_is_applied_and_the_room_is_told(room: StillRoom) -> None:
     async def body() -> None:
         async with opened(room) as (_, pilot):
@@ -243,8 +257,16 @@ def test_a_statement_that_throws_data_away_must_be_typed_for(room: StillRoom, fi
             assert "throw data away:\n  DROP TABLE IF EXISTS one" in str(
                 app.screen.query_one("VerticalScroll Static", Static).content
             )
+            assert room.engine is not None
+            *most, last = room.engine.database
+            await pilot.press(*most, "enter")
+            assert isinstance(app.screen, Question)
+            await pilot.press(last, "enter")
+            await settled(pilot)
 
     run(body)
+    assert room.engine is not None
+    assert migration_work.look(room.engine).pending == 0
 
 
 def test_a_running_harvest_is_paused_first_and_goes_on_afterwards(room: StillRoom) -> None:
