@@ -18,6 +18,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from harvester.files import create_directory
+from harvester.store.definition_room import require_room
 from harvester.store.errors import StoreError, StoreFault, sort_error
 from harvester.store.quoting import quote_name
 from harvester.store.replication import PLAIN, Replication
@@ -161,10 +162,12 @@ class Handle:
     ) -> None:
         """Execute a statement that returns nothing: DDL, `INSERT … SELECT`, `OPTIMIZE`.
 
-        A definition goes to all replicas, where the server has some (`harvester.store.replication`).
+        A definition goes to all replicas, where the server has some (`harvester.store.replication`), and is not
+        written on a full disk (`harvester.store.definition_room`).
         """
         self._settle()
         self._check()
+        require_room(sql, self.value)
         try:
             self._client.command(
                 self.replication.worded(sql),
