@@ -107,7 +107,7 @@ ACTIONS: tuple[Action, ...] = (
         "everywhere.retry",
         ("r",),
         "Try now",
-        "Try the lost store again now, instead of at the next planned try.",
+        "Try a lost or blocked store again now, not at the next planned try.",
         _HARVEST,
         "app.retry_now",
     ),

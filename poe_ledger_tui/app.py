@@ -270,9 +270,13 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
             self.switch_mode(mode)
 
     def action_toggle_harvest(self) -> None:
-        """Start what is stopped; stop what runs. Before the store is open, say what shall be."""
-        wanted = not (self.picture.harvesting or (self._snapshot is None and self._room_state.harvest_wanted))
+        """Start what is stopped; stop what runs. Before the store is open, say what shall be; look again at a block."""
+        blocked = self._room_state.stage is Stage.BLOCKED
+        running = self.picture.harvesting or (self._snapshot is None and self._room_state.harvest_wanted)
+        wanted = blocked or not running
         self.room.want_harvest(wanted)
+        if blocked:
+            self.room.retry_now()
         self.say("Starting the harvest." if wanted else "Stopping the harvest; the pages in hand are finished.")
 
     def action_pause_all(self) -> None:

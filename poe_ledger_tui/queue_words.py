@@ -29,6 +29,8 @@ def state_words(queue: QueueSnapshot) -> tuple[str, str]:
         return ("!! STALLED" if queue.trouble else "!! RED"), "red"
     if queue.state is QueueState.RETRYING:
         return "! RETRYING", "amber"
+    if queue.state is QueueState.RESTRICTED:
+        return "! RESTRICTED", "amber"
     if queue.level is LagLevel.AMBER:
         return "! AMBER", "amber"
     if queue.state is QueueState.CAUGHT_UP:

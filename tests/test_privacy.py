@@ -94,7 +94,7 @@ def harvest(directory: Path, account_names: str) -> Left:
     status = home.run("--headless", "status", "--json")
     assert (harvested.code, status.code) == (0, 0), harvested.err + status.err
     assert "is no page, again and again" in harvested.err
-    assert "1 records of page" in harvested.err
+    assert "1 record of page" in harvested.err
 
     names = frozenset(record["accountName"] for body in bodies for record in body["stashes"] if record["accountName"])
     files = {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}

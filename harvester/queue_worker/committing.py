@@ -101,7 +101,10 @@ class CommitLoop:
         if self._teller.state is QueueState.CAUGHT_UP and not meter.caught_up:
             self._teller.stands(QueueState.HARVESTING)
         if counts.set_aside and not given_up:
-            self._teller.say(Level.WARNING, f"{counts.set_aside} records of page {seq} were set aside as dead letters")
+            one = counts.set_aside == 1
+            records = "1 record" if one else f"{counts.set_aside:,} records"
+            fate = "was set aside as a dead letter" if one else "were set aside as dead letters"
+            self._teller.say(Level.WARNING, f"{records} of page {seq} {fate}")
         if counts.remark:
             self._teller.say(Level.WARNING, counts.remark, "what is stored stays")
         meter.measure_spool(self._store.spool_pages, self._store.spool_bytes)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from harvester.store.definition_room import require_room
 from harvester.store.errors import StoreError, sort_error
 from harvester.store.replication import PLAIN, Replication
 from harvester.store.settling import leaves_doubt, settle
@@ -129,10 +130,12 @@ class Handle:
     ) -> None:
         """Execute a statement that returns nothing: DDL, `INSERT … SELECT`, `OPTIMIZE`.
 
-        A definition goes to all replicas, where the server has some (`harvester.store.replication`).
+        A definition goes to all replicas, where the server has some (`harvester.store.replication`), and is not
+        written on a full disk (`harvester.store.definition_room`).
         """
         self._settle()
         self._check()
+        require_room(sql, self.value)
         try:
             self._client.command(
                 self.replication.worded(sql),

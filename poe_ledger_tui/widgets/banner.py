@@ -8,6 +8,7 @@ from textual.widgets import Static
 from harvester.snapshot import QueueSnapshot, QueueState
 from poe_ledger_tui.messages import Stage
 from poe_ledger_tui.picture import Picture
+from poe_ledger_tui.queue_words import state_words
 from poe_ledger_tui.safe_text import clean
 from poe_ledger_tui.theme import style
 from poe_ledger_tui.words import date_time, duration
@@ -57,7 +58,8 @@ def banner_words(picture: Picture) -> tuple[str, str]:
     api = [queue for queue in picture.queues if queue.state in _API_TROUBLE and queue.trouble]
     moving = [queue for queue in picture.queues if queue.state not in _API_TROUBLE | {QueueState.STOPPED}]
     if api and not moving:
-        return _trouble("!! API LOST", api, picture), "red"
+        word, role = state_words(api[0])
+        return _trouble(word, api, picture), role
     if picture.remark:
         return f"! {clean(picture.remark)}", "amber"
     return "", ""

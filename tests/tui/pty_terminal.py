@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.tui.screen_text import ScreenText
+
 CHECKOUT = Path(__file__).parents[2]
 PATIENCE = 90.0
 """Seconds. What hangs here hangs for ever: how fast the app is gone is measured in `benchmarks`."""
@@ -34,7 +36,9 @@ class Left:
 class Terminal:
     """`poe-ledger` in a terminal of its own."""
 
-    def __init__(self, home: Path, *arguments: str, **environ: str) -> None:
+    def __init__(self, home: Path, *arguments: str, size: tuple[int, int] = (30, 100), **environ: str) -> None:
+        """`size`: rows and columns."""
+        self.screen = ScreenText(*size)
         self.pid, self._fd = pty.fork()
         if self.pid == 0:  # the child
             whole = {
@@ -45,7 +49,7 @@ class Terminal:
             }
             os.chdir(home)
             os.execve(sys.executable, [sys.executable, "-m", "poe_ledger_tui.cli", *arguments], {**whole, **environ})
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         self._modes = termios.tcgetattr(self._fd)
         self._seen = b""
 
@@ -54,6 +58,13 @@ class Terminal:
         while words not in self._seen:
             assert time.monotonic() < end, self._seen[-500:]
             self._read(0.2)
+
+    def watch(self, seconds: float) -> str:
+        """Take what comes within so many seconds; returns what then stands on the screen."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._read(left)
+        return self.screen.text
 
     def forget(self) -> None:
         """What follows must come anew."""
@@ -105,7 +116,9 @@ class Terminal:
         readable.register(self._fd, select.POLLIN)
         while readable.poll(wait * 1000):
             try:
-                self._seen += os.read(self._fd, 65536)
+                piece = os.read(self._fd, 65536)
             except OSError:
                 return
+            self._seen += piece
+            self.screen.feed(piece)
             wait = 0
