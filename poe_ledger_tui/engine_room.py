@@ -165,6 +165,7 @@ class EngineRoom:
                 self._watch(plan, "r opens the store here, once it is free.")
             elif readied.stage is Stage.READY and self._supervisor is None and readied.engine is not None:
                 self._start_supervisor(plan, readied.engine)
+                self._tell_drift(readied.schema.drifted or 0)
             elif self._supervisor is not None:
                 self._tell(schema=readied.schema)
             else:
@@ -232,6 +233,13 @@ class EngineRoom:
         self._supervisor = supervisor
         self._show(source)
         self._tell(stage=Stage.READY, words="", todo="", monitor=False)
+
+    def _tell_drift(self, drifted: int) -> None:
+        """The harvest runs all the same, and says so."""
+        if drifted:
+            what = f"files and store disagree about {drifted} applied migration{'s' * (drifted > 1)}"
+            event = Event(self._clock.now(), Level.WARNING, "", what, "harvesting all the same", "See Migrations (2).")
+            self._post(EventsCame((event,)))
 
     def _show(self, source: SnapshotSource) -> None:
         """Draw the harvest from here on; its past, where the store can be asked."""

@@ -103,6 +103,8 @@ def sql_of(entry: MigrationEntry, marks: Mapping[int, StatementMark], theme: The
 
 
 def _mark_of(entry: MigrationEntry, number: int) -> StatementMark:
+    if entry.state is MigrationState.CHANGED:
+        return StatementMark("as the file has it now; what was applied is another", "red")
     if number <= entry.finished_statements:
         return StatementMark("applied", "ok")
     if entry.row is not None and entry.row.error and entry.row.statement_no == number:

@@ -68,12 +68,17 @@ def trouble_words(queue: QueueSnapshot, at: float) -> str:
     """The last trouble with its tries and its next try; else what the queue waits for."""
     trouble = queue.trouble
     if trouble is not None:
-        tries = "1 try" if trouble.tries == 1 else f"{trouble.tries:,} tries"
         then = "" if trouble.next_try_at is None else f", next in {duration(max(0.0, trouble.next_try_at - at))}"
-        return f"{clean(trouble.what)}, {tries}{then}" + (f". {clean(trouble.todo)}" if trouble.todo else "")
+        words = f"{clean(trouble.what)}{tries_words(trouble.tries)}{then}"
+        return words + (f". {clean(trouble.todo)}" if trouble.todo else "")
     if queue.wakes_at is not None and queue.wakes_at > at:
         return f"next at {short_time(queue.wakes_at)}"
     return ""
+
+
+def tries_words(tries: int) -> str:
+    """How often something was tried, behind a comma; nothing where that does not count."""
+    return "" if not tries else f", {tries:,} {'try' if tries == 1 else 'tries'}"
 
 
 def lag_words(queue: QueueSnapshot, taken_at: float, at: float) -> str:

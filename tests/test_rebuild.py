@@ -392,7 +392,7 @@ def test_beside_a_harvest_it_says_who_is_in_the_way(bench: Bench, engine: Engine
 
     assert (code, out) == (1, "")
     assert "psapi:pc is already run by process" in err
-    assert "Stop that harvest first" in err
+    assert "End that process first" in err
 
 
 def test_an_empty_store_is_no_store_to_rebuild(engine: Engine, tmp_path: Path) -> None:

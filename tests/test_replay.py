@@ -255,7 +255,7 @@ def test_nothing_is_moved_under_a_running_harvest_and_the_lease_is_given_back(tm
     lease = Lease(Spool(tmp_path / "cursors" / "spool", PC).directory, "psapi:pc")
     code, _, err = scene.replay(cursor(900), yes=True)
     assert code == 1
-    assert "Stop that harvest first" in err
+    assert "End that process first" in err
     assert scene.saved() is None
     lease.release()
 

@@ -14,8 +14,9 @@ from harvester.queue_worker import QueueStopped
 from harvester.queue_worker.patience import Patience
 from harvester.queue_worker.repeats import Repeats
 from harvester.simulator.answers import Latency
+from harvester.simulator.edge_guard import BAN_PAGE
 from harvester.simulator.fault_plan import FaultPlan, Spell
-from harvester.simulator.faults import Override, ScriptedFaults, answer
+from harvester.simulator.faults import Override, ScriptedFaults, answer, edge
 from harvester.simulator.rules import STASH_POLICY, Policy
 from harvester.snapshot import QueueState, Trouble
 from harvester.store.errors import StoreError, StoreFault
@@ -116,6 +117,18 @@ def test_a_restriction_is_a_state_with_its_end(tmp_path: Path) -> None:
     assert bench.meter.trouble is None
     (event,) = events(bench, "rate limited")
     assert "again in 12" in event.then
+
+
+def test_a_ban_by_the_edge_shows_from_its_first_try_on_with_what_to_do() -> None:
+    bench = Bench(pages=5, faults=ScriptedFaults([None, edge(429, BAN_PAGE)]))
+    seen = watched(bench)
+
+    during = [(state, trouble) for _, state, trouble in seen if trouble is not None]
+    assert len(during) > 20
+    assert all(state is QueueState.RETRYING and "edge error 1015" in trouble.what for state, trouble in during)
+    assert all("POE_CONTACT" in trouble.todo for _, trouble in during)
+    assert len(events(bench, "recovered after 1 try")) == 1
+    assert bench.meter.trouble is None
 
 
 def test_a_token_endpoint_that_restricted_us_before_the_start_is_a_wait_with_a_cause(tmp_path: Path) -> None:

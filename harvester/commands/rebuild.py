@@ -34,7 +34,10 @@ from harvester.store.rebuild import RebuildEnd, RebuildProgress, RebuildRefused,
 from harvester.store.schema_files import SchemaFilesMissingError, migrations_directory
 from harvester.store.spool import Spool
 
-_STOP_FIRST = "Stop that harvest first: silver cannot be rebuilt beside it."
+_STOP_FIRST = (
+    "End that process first (its app with q; to stop the harvest there is not enough): "
+    "silver cannot be rebuilt beside it."
+)
 
 
 def run_rebuild(settings: Settings, *, json: bool, out: TextIO, err: TextIO, command: str = HEADLESS) -> int:

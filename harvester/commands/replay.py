@@ -37,7 +37,9 @@ from harvester.store.replay import (
 )
 from harvester.store.spool import DamagedPage, Spool
 
-_STOP_FIRST = "Stop that harvest first: nothing is moved under it."
+_STOP_FIRST = (
+    "End that process first (its app with q; to stop the harvest there is not enough): nothing is moved under it."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ _NO_BACKOFF = Backoff(0.0, 0.0, 0.0)
 SLOW_ANSWER_SECONDS = 15.0
 """Seconds without an answer that are worth an event."""
 LOOK_AGAIN_SECONDS = 5.0
+EDGE_TODO = "Wait: it is what stands before the API, not the API. Check POE_CONTACT."
 RESTRICTED_TODO = "Nothing; if it comes often, look whether somebody else uses this address or client."
 
 
@@ -255,4 +256,5 @@ class Asker:
             backoff = Backoff(max(backoff.base, REFUSAL_BACKOFF), EDGE_BACKOFF_MAXIMUM, backoff.jitter)
         elif isinstance(error, EdgeAnswer):
             backoff = Backoff(backoff.base, EDGE_BACKOFF_MAXIMUM, backoff.jitter)
-        await self._teller.retry_pause(str(error), tries, since, backoff=backoff, at_least=at_least)
+        todo = EDGE_TODO if isinstance(error, EdgeAnswer) else ""
+        await self._teller.retry_pause(str(error), tries, since, backoff=backoff, at_least=at_least, todo=todo)

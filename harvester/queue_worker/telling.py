@@ -28,6 +28,8 @@ STORE_BACKOFF_MAXIMUM = 60.0
 """Seconds at most between two tries to reach the store."""
 LEASE_LOOK_SECONDS = 2.0
 """Seconds at most between two looks whether another harvester has ended."""
+LONG_PAUSE_SECONDS = 10.0
+"""A pause so long shows from the first try on; shorter ones only where they repeat."""
 _A_BIT = 1e-3
 """Seconds by which sums of beats may differ from their number."""
 
@@ -123,8 +125,9 @@ class Teller:
         told = self.say_repeatedly(side, Level.WARNING, what, then, todo, since=since, lasts=pause)
         if told:
             self._told.add(side)
+        often = tries >= self._policy.show_trouble_after
         # A wait that no line tells of shows at least here.
-        if tries >= self._policy.show_trouble_after or state is not QueueState.RETRYING or not told:
+        if often or pause >= LONG_PAUSE_SECONDS or state is not QueueState.RETRYING or not told:
             self.hold(side, state, Trouble(what, since, tries, self._clock.now() + pause, todo))
         await self._clock.sleep(pause)
 

@@ -38,6 +38,8 @@ def wanted(picture: Picture) -> bool:
         return False
     if not picture.queues:
         return True
+    if any(queue.trouble for queue in picture.queues):
+        return False
     return not picture.harvesting and not any(queue.seq or queue.pages or queue.cursor for queue in picture.queues)
 
 

@@ -36,7 +36,9 @@ class SchemaPane(Vertical):
         if look(text) != self._shown:
             self._shown = look(text)
             self.query_one(Static).update(text, layout=False)
-        self.query_one(Button).display = bool(picture.pending or picture.drifted)
+        button = self.query_one(Button)
+        button.display = bool(picture.pending or picture.drifted)
+        button.label = "Review and apply" if picture.pending else "Review"
 
     @on(Button.Pressed)
     async def _review(self) -> None:

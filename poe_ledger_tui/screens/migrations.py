@@ -15,10 +15,11 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from harvester.events import Event, Level
 from harvester.snapshot import QueueState
 from poe_ledger_tui.actions import bindings_of
 from poe_ledger_tui.background import Bench
-from poe_ledger_tui.messages import JobEnded, JobReported
+from poe_ledger_tui.messages import EventsCame, JobEnded, JobReported
 from poe_ledger_tui.panes.migration_list import MigrationList
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.safe_text import clean, many_lines
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN_SECONDS = 5.0
 """After a look that failed."""
+LOOK_EVERY_SECONDS = 10.0
+"""After one that did not, while the screen is in front: files and store may change behind its back."""
 PAUSE_PATIENCE_SECONDS = 30.0
 _AT_REST = (QueueState.PAUSED, QueueState.STOPPED, QueueState.FAILED)
 
@@ -68,6 +71,8 @@ class MigrationsScreen(LedgerScreen):
         self._trouble = ""
         self._said = Text()
         self._look_at = 0.0
+        self._told: tuple[int, int] | None = None
+        self._room_looks = False
         self._seen_schema: object = None
         self._allow_drift = False
         self._paused: tuple[str, ...] = ()
@@ -114,6 +119,20 @@ class MigrationsScreen(LedgerScreen):
 
         self._status, self._plan, self._trouble = status, plan(status), ""
         self._list.show(status)
+
+    def _tell_the_room(self, status: MigrationStatus) -> None:
+        """Header and dashboard say what was found when the store was opened, until the room looks again."""
+        found = (status.pending, status.drifted)
+        shown = (self.picture.pending, self.picture.drifted)
+        news = None not in shown and found not in (shown, self._told) and not self._room_looks
+        self._told, self._room_looks = found, False
+        if news and not self.picture.room.monitor:
+            self.room.schema_changed()
+
+    @property
+    def _nothing_pending(self) -> str:
+        drifted = self._status is not None and self._status.drifted
+        return "nothing is pending; what has drifted, its remark says" if drifted else "the schema is up to date"
 
     # Commands ----------------------------------------------------------------------------------------------------
 
@@ -169,7 +188,7 @@ class MigrationsScreen(LedgerScreen):
             self.app.push_screen(Reading("Applying is refused", many_lines(refusals)))
             return
         if not planned.steps:
-            self.ledger.say("Nothing to apply: the schema is up to date.")
+            self.ledger.say(f"Nothing to apply: {self._nothing_pending}.")
             return
         text = question(
             planned,
@@ -242,6 +261,8 @@ class MigrationsScreen(LedgerScreen):
         if self._looks.is_current(message):
             if message.error is None:
                 self.show_status(message.value)
+                self._look_at = self.picture.now + LOOK_EVERY_SECONDS
+                self._tell_the_room(message.value)
             else:
                 self._trouble = _words_of(message.error)
                 self._look_at = self.picture.now + LOOK_AGAIN_SECONDS
@@ -268,7 +289,7 @@ class MigrationsScreen(LedgerScreen):
             self._list.move_to(bad[0].migration.name)
             self._end(f"{len(bad)} of {len(rehearsal.statements)} statements cannot be parsed: see the SQL.", "red")
         elif not rehearsal.statements:
-            self._end("Nothing to rehearse: the schema is up to date.", "ok")
+            self._end(f"Nothing to rehearse: {self._nothing_pending}.", "ok")
         else:
             if rehearsal.plan.steps:
                 self._list.move_to(rehearsal.plan.steps[0].migration.name)
@@ -285,7 +306,11 @@ class MigrationsScreen(LedgerScreen):
             took = f"{result.took_ms / 1000:.1f} s"
             names = ", ".join(migration.name for migration in result.applied)
             self._end(f"Applied in {took}: {names}." if names else "Nothing to apply: the schema is up to date.", "ok")
+            if names:
+                event = Event(self.picture.now, Level.INFO, "", f"migrations applied: {names}")
+                self.app.post_message(EventsCame((event,)))
         self.room.schema_changed()
+        self._room_looks = True
         self._look()
 
     def _enter(self, phase: Phase) -> None:

@@ -198,6 +198,22 @@ def test_a_schema_that_lags_blocks_until_it_is_applied(rooms: Rooms, plan: Plans
     seen.until(lambda seen: seen.room.stage is Stage.READY and seen.pages() >= 1)
 
 
+def test_drift_does_not_keep_the_harvest_and_is_told(rooms: Rooms, plan: Plans, engine: Engine) -> None:
+    from harvester.store import migrations
+    from harvester.store.schema_files import migrations_directory
+
+    migrations.apply(engine, migrations.load_migrations(migrations_directory()))
+    with engine.open() as handle:
+        handle.run(
+            "INSERT INTO poe_schema_migrations SELECT * REPLACE ('another' AS token_checksum,"
+            " applied_at + toIntervalMinute(1) AS applied_at)"
+            " FROM poe_schema_migrations ORDER BY version DESC, applied_at DESC LIMIT 1"
+        )
+    _, seen = rooms(plan)
+    seen.until(lambda seen: any("disagree about 1 applied migration —" in line for line in seen.said))
+    seen.until(lambda seen: seen.room.schema.drifted == 1 and seen.pages() >= 1)
+
+
 def test_settings_that_cannot_be_used_are_told_before_anything_is_opened(rooms: Rooms) -> None:
     def load() -> HarvestPlan:
         raise PlanError("POE_REALMS: wants …")

@@ -13,19 +13,19 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
 
-from harvester.clock import VirtualClock
 from harvester.snapshot import QueueState
 from harvester.snapshot_source import SourceKind
 from harvester.store import migrations
 from harvester.store.engine import Engine
 from poe_ledger_tui import migration_work, scenes
 from poe_ledger_tui.app import LedgerApp
-from poe_ledger_tui.messages import RoomChanged, SnapshotTaken
+from poe_ledger_tui.messages import RoomChanged, SchemaState, SnapshotTaken
+from poe_ledger_tui.migration_work import look as look_at
 from poe_ledger_tui.screens.dialog import Question, Reading
-from poe_ledger_tui.screens.migrations import MigrationsScreen
+from poe_ledger_tui.screens.migrations import LOOK_EVERY_SECONDS, MigrationsScreen
 from poe_ledger_tui.still import StillRoom, still_app
 from poe_ledger_tui.widgets.table import LedgerTable
-from tests.tui.driving import forgive_lock_waits
+from tests.tui.driving import forgive_lock_waits, later
 from tests.tui.stall_watch import StallWatch
 
 FIRST = "CREATE TABLE one (a UInt8) ENGINE = Memory;\n"
@@ -56,7 +56,9 @@ async def opened(room: StillRoom, size: tuple[int, int] = (100, 30)) -> AsyncIte
     app = still_app(room)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
-        app.post_message(RoomChanged(scenes.READY))
+        known = room.engine is not None and look_at(room.engine)
+        schema = SchemaState(pending=known.pending, drifted=known.drifted) if known else SchemaState()
+        app.post_message(RoomChanged(replace(scenes.READY, schema=schema)))
         await pilot.press("2")
         await settled(pilot)
         yield app, pilot
@@ -96,12 +98,6 @@ def sql(pilot: Pilot[int]) -> str:
 def listed(pilot: Pilot[int]) -> list[list[str]]:
     table = screen_of(pilot).query_one(LedgerTable)
     return [[cell.plain for cell in table.get_row_at(row)] for row in range(table.row_count)]
-
-
-def later(app: LedgerApp, seconds: float) -> None:
-    """Let time pass: the app's clock stands still by itself."""
-    assert isinstance(app.clock, VirtualClock)
-    app.clock.elapsed += seconds
 
 
 def run(body: Callable[[], object]) -> None:
@@ -160,6 +156,21 @@ def test_applying_asks_with_no_as_the_default_and_names_what_and_where(room: Sti
 
     run(body)
     assert ("schema_changed", None) not in room.told
+
+
+def test_what_changes_behind_the_screen_is_seen_and_the_room_is_told_once(room: StillRoom, files: Path) -> None:
+    async def body() -> None:
+        async with opened(room) as (app, pilot):
+            assert ("schema_changed", None) not in room.told
+            (files / "0003_third.sql").write_text("CREATE VIEW four AS SELECT a FROM one;\n")
+            for _ in range(2):
+                later(app, LOOK_EVERY_SECONDS + 1)
+                app.post_message(SnapshotTaken(scenes.RUNNING, SourceKind.LIVE))
+                await settled(pilot)
+            assert listed(pilot)[2][0] == "0003_third"
+
+    run(body)
+    assert room.told.count(("schema_changed", None)) == 1
 
 
 @pytest.mark.parametrize(("key", "pending"), [("y", 0), ("n", 1), ("escape", 1)])

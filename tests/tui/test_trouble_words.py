@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harvester.snapshot import QueueState, Trouble
+from harvester.snapshot import QueueSnapshot, QueueState, Trouble
 from poe_ledger_tui import scenes
+from poe_ledger_tui.messages import SchemaState
 from tests.soak.operators_week.runbook import section
 from tests.tui.bench import on_stage
 
@@ -46,6 +47,52 @@ def test_the_line_below_the_header_has_the_word_of_the_row(state: QueueState, la
     shown = asyncio.run(lines())
     assert f"{word} for 1m 00s: psapi_pc.json cannot be read" in shown[1]
     assert word in next(line for line in shown if "psapi:pc " in line)
+
+
+RESTRICTED = scenes.queue(
+    state=QueueState.RESTRICTED, lag=30.0, trouble=Trouble("rate limited", scenes.NOW - 30, 0, scenes.NOW + 9)
+)
+
+
+@pytest.mark.parametrize(
+    ("queue", "words"),
+    [
+        (RESTRICTED, "! RESTRICTED for 30 s, next try in 9 s: rate limited"),
+        (scenes.queue(lag=250.0), "!! BEHIND: no page of psapi:pc for 4m 10s — waiting for an answer"),
+    ],
+)
+def test_what_holds_a_queue_up_is_told_below_the_header(queue: QueueSnapshot, words: str) -> None:
+    async def line() -> str:
+        async with on_stage(scenes.snapshot(queue, scenes.queue("psapi:sony"))) as stage:
+            return stage.lines()[1]
+
+    assert words in asyncio.run(line())
+
+
+def test_a_first_start_that_failed_is_told_what_failed_and_no_first_steps() -> None:
+    new = replace(
+        scenes.NOT_STARTED.queues[0], state=QueueState.FAILED, trouble=Trouble("damaged", scenes.NOW, 1, None)
+    )
+
+    async def text() -> str:
+        async with on_stage(scenes.snapshot(new)) as stage:
+            return stage.text()
+
+    shown = asyncio.run(text())
+    assert "damaged" in shown
+    assert "First steps" not in shown
+
+
+@pytest.mark.parametrize(("pending", "label"), [(1, "Review and apply"), (0, "Review ")])
+def test_what_has_drifted_is_reviewed_and_not_applied(pending: int, label: str) -> None:
+    async def text() -> str:
+        room = replace(scenes.READY, schema=SchemaState(total=9, pending=pending, drifted=1))
+        async with on_stage(scenes.RUNNING, room) as stage:
+            return stage.text()
+
+    shown = asyncio.run(text())
+    assert label in shown
+    assert ("and apply" in shown) == bool(pending)
 
 
 def test_a_restricted_queue_does_not_call_itself_ok() -> None:
