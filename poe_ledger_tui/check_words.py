@@ -66,6 +66,8 @@ def detail(check: Check, result: CheckResult | None, theme: Theme) -> Text:
     else:
         text.append_text(level_text(result.level, theme))
         text.append(f"  {clean(result.said, limit=2000)}\n" if result.said else "\n")
+        if result.level.value in ("amber", "red"):
+            text.append("What it means and what to do: the runbook, 'A sanity check is red'.\n", style(theme, "accent"))
         for row in result.rows[:_ROWS]:
             named = zip(result.columns, row, strict=True)
             text.append(

@@ -50,7 +50,7 @@ def test_a_rule_judges_a_row(rule: str, row: dict[str, object], level: Level) ->
 def test_the_reason_tells_the_clause_and_the_figures() -> None:
     verdict = VerdictRule(RULE).judge({"bad": 0, "checked": 0, "lag": 1})
 
-    assert verdict.reason == "red when bad > 0 or checked = 0 (bad = 0, checked = 0)"
+    assert verdict.reason == "bad = 0, checked = 0 (red when bad > 0 or checked = 0)"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_the_worst_row_counts_and_no_row_is_red(engine: Engine, table: Handle, t
     assert levels(engine, tmp_path) == ["amber"]
     table.run("INSERT INTO t VALUES (3), (0)")
     (result,) = run_checks(engine, load_checks(tmp_path))
-    assert (result.level, result.said) == (Level.RED, "red when n > 2 (n = 3)")
+    assert (result.level, result.said) == (Level.RED, "n = 3 (red when n > 2)")
     assert result.rows == ((0,), (1,), (2,), (3,))
 
 
@@ -203,7 +203,7 @@ def test_the_command_says_how_the_checks_stand(engine: Engine, table: Handle, ch
 
     assert code == 4
     assert out.splitlines()[1].startswith("red")
-    assert "red when bad > 0 or checked = 0 (bad = 0, checked = 0)" in out
+    assert "bad = 0, checked = 0 (red when bad > 0 or checked = 0)" in out
     assert err == "2 checks: 2 red.\n"
 
     table.run("INSERT INTO t VALUES (1), (2), (3)")

@@ -105,7 +105,7 @@ class VerdictRule:
             except _UnknownValueError:
                 return Verdict(Level.RED, f"no value to judge by: {clause.text} ({values})")
             if holds:
-                return Verdict(clause.level, f"{clause.text} ({values})")
+                return Verdict(clause.level, f"{values} ({clause.text})" if values else clause.text)
         return Verdict(Level.GREEN, "")
 
 

@@ -34,6 +34,9 @@ class ThroughputPane(Pane):
         begin = "since start: " if width >= ROOMY else ""
         since = Text(f"{begin}{counted(pages, 'page')}, {counted(total, 'item')}", style=style(theme, "muted"), end="")
         aside = sum(queue.set_aside for queue in picture.queues)
-        if aside:
-            since.append(f", ! {count(aside)} set aside", style(theme, "amber"))
-        return lines(head, items, since)
+        if not aside:
+            return lines(head, items, since)
+        told = Text(f"! {count(aside)} set aside", style=style(theme, "amber"), end="")
+        if since.cell_len + 2 + told.cell_len > width:
+            return lines(head, items, since, told)
+        return lines(head, items, since.append(", ").append_text(told))

@@ -128,6 +128,13 @@ async def test_a_screen_is_right_again_whose_look_changed_while_another_was_in_f
 
 
 @aio
+async def test_what_was_set_aside_is_never_cut_off() -> None:
+    for size in ((120, 36), (200, 50), (80, 24)):
+        async with on_stage(scenes.snapshot(scenes.queue(set_aside=3)), size=size) as stage:
+            assert "! 3 set aside" in stage.text(), size
+
+
+@aio
 async def test_the_lost_store_is_told_with_its_tries_and_the_app_stays() -> None:
     async with on_stage(scenes.STORE_LOST) as stage:
         text = stage.text()
