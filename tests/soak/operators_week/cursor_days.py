@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.soak.operators_week.day import Day
 from tests.soak.operators_week.desk import pages_of
+from tests.soak.operators_week.machine_days import pages_in
 from tests.soak.operators_week.runbook import section
 
 NEWEST = "SELECT argMax(next_cursor_id, seq) FROM bronze_ingest_checkpoints"
@@ -44,6 +45,9 @@ def cursors(day: Day) -> None:
         ("the cursor directory is lost", desk.cursors, "The cursor directory is lost: start"),
         ("the store is lost", desk.data / "clickhouse", "the stream goes on from the cursor file"),
     ):
+        while pages_in(desk.cursors):  # it would be committed first, and the harvest begin behind it
+            day.begin()
+            desk.leave()
         ((newest,),) = desk.rows(NEWEST)
         day.inject(what, partial(start_without, directory))
         day.recognise(f"{lost.says('harvesting from')} {newest}")
