@@ -17,6 +17,7 @@ from harvester.store.public_stash_layers import PageCounts
 from harvester.store.spool import DamagedPage
 from harvester.telemetry import QueueMeter
 
+DAMAGED_TODO = "Check the disk, then start again: the page is asked for again, or taken from the store."
 GIVE_UP_AFTER_TRIES = 5
 """Tries of one page that the store refuses for a reason which waiting does not mend."""
 SLOW_COMMIT_SECONDS = 30.0
@@ -59,7 +60,7 @@ class CommitLoop:
                 raise
             except DamagedPage as error:
                 raise QueueStopped(
-                    f"a spooled page is damaged: {error}", "Remove the file; the stream is asked from there again."
+                    f"the spool file of page {seq} is damaged: {error.reason} ({error.path})", DAMAGED_TODO
                 ) from error
             except StoreError as error:
                 if error.fault in (StoreFault.LEASED, StoreFault.OVERTAKEN):
