@@ -197,7 +197,7 @@ class ClickHouseQueueStore:
         if self._ready().begun_already(seq):
             # Ours, or of one that took over and died: opening the queue anew takes it as the store has it.
             raise StoreError(
-                StoreFault.OVERTAKEN, f"page {seq} of {self._queue} was begun before the lease was taken again"
+                StoreFault.OVERTAKEN, f"page {seq} of {self._queue} had begun to reach the store before that"
             )
 
     def _give_up(self, seq: int, reason: str) -> Checkpoint:

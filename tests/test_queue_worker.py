@@ -547,4 +547,9 @@ def test_a_queue_that_is_lost_at_the_end_of_the_stream_is_opened_anew_and_asked_
 
     harvested_once(bench)
     assert bench.store.opened == 2
-    assert "it is opened anew" in bench.said()
+    (event,) = [event for event in bench.events.tail(100) if "lease" in event.what]
+    assert event.line() == (
+        "psapi:pc: the lease was not held for a while: the lease ran out — nothing is lost: the queue is opened anew,"
+        " and goes on from where the store stands"
+    )
+    assert event.level is Level.INFO
