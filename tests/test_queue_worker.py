@@ -365,6 +365,16 @@ def test_credentials_that_are_refused_stop_the_queue_at_once(status: int) -> Non
     assert sum(asked.status == status for asked in bench.api.truth.asked) <= 2
 
 
+def test_a_client_that_is_refused_says_that_a_start_is_needed() -> None:
+    bench = Bench(pages=10)
+    bench.api.tokens.client_secret = "another"
+    with pytest.raises(QueueStopped, match="The OAuth client was refused: mend POE_OAUTH_CLIENT_SECRET") as stopped:
+        bench.run()
+    assert stopped.value.misconfigured
+    assert "Start again: space in the app" in stopped.value.todo
+    assert bench.stash_requests == []
+
+
 def test_a_store_that_is_away_lets_pages_collect_and_takes_them_in_order_when_it_is_back() -> None:
     bench = Bench(pages=40)
     away = lambda _seq: StoreError(StoreFault.UNREACHABLE, "refused") if 5 < bench.clock.elapsed < 60 else None  # noqa: E731

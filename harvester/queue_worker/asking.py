@@ -36,6 +36,11 @@ _NO_BACKOFF = Backoff(0.0, 0.0, 0.0)
 SLOW_ANSWER_SECONDS = 15.0
 """Seconds without an answer that are worth an event."""
 LOOK_AGAIN_SECONDS = 5.0
+HOW_TO_START = "space in the app, or s on its row"
+MEND_TODO = f"Start again: {HOW_TO_START}. A changed .env counts when the program is started anew."
+REFUSED_TODO = (
+    f"Check that the OAuth client is active and holds the scope in POE_OAUTH_SCOPE, then start again ({HOW_TO_START})."
+)
 RESTRICTED_TODO = "Nothing; if it comes often, look whether somebody else uses this address or client."
 
 
@@ -93,7 +98,7 @@ class Asker:
             try:
                 answer = await self._answer(cursor, ahead())
             except CredentialsRefused as error:
-                raise QueueStopped(str(error), "Mend the settings, then start again.", misconfigured=True) from error
+                raise QueueStopped(str(error), MEND_TODO, misconfigured=True) from error
             except RateLimited as error:
                 self._tell_restriction(cursor, f"rate limited: {error}")
                 continue
@@ -242,7 +247,7 @@ class Asker:
         if isinstance(error, Refused) and error.status in (401, 403) and self._feed.needs_token:
             raise QueueStopped(
                 f"the API refuses us: {error}",
-                "Check that the OAuth client is active and holds the scope in POE_OAUTH_SCOPE.",
+                REFUSED_TODO,
                 misconfigured=True,
             )
         if too_many := self._budget.count(error):
