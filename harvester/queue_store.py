@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from harvester.clock import Clock
@@ -37,6 +38,10 @@ class Opened:
 
 class QueueStore(Protocol):
     """The way of a page into the store, for one queue."""
+
+    @property
+    def spool_directory(self) -> Path:
+        """Where the pages lie that wait for the store."""
 
     @property
     def spool_pages(self) -> int:
@@ -108,6 +113,10 @@ class ClickHouseQueueStore:
         self._cursor_file_failed = False
         self._handle: Handle | None = None
         self._committer: Committer | None = None
+
+    @property
+    def spool_directory(self) -> Path:
+        return self._spool.directory
 
     @property
     def spool_pages(self) -> int:

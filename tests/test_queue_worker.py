@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -417,6 +418,25 @@ def test_a_disk_that_refuses_is_waited_out_with_the_page_in_hand() -> None:
     bench.run()
     harvested_once(bench)
     assert "No space left on device" in bench.said()
+    assert "the spool cannot be written: No space left on device in /spool/psapi_pc — try 2 in " in bench.said()
+    assert " — Make room there, or move POE_SPOOL_DIR; it goes on by itself." in bench.said()
+
+
+@pytest.mark.parametrize("when", ["put", "commit", "open"])
+def test_a_disk_that_refuses_is_named_with_what_helps(when: str) -> None:
+    bench = Bench(pages=4)
+    broken = [OSError(errno.EROFS, "Read-only file system", "/elsewhere/psapi_pc.json")]
+    if when == "put":
+        bench.store.fail_put = lambda _seq: broken.pop() if broken else None
+    elif when == "commit":
+        bench.store.fail_commit = lambda _seq: broken.pop() if broken else None
+    else:
+        bench.store.fail_open = lambda: broken.pop() if broken else None
+    bench.run()
+
+    (told,) = [event for event in bench.events.tail(100) if event.level is Level.WARNING]
+    assert told.what.endswith(": Read-only file system in /elsewhere")
+    assert told.todo == "Mend the disk or its rights there; it goes on by itself."
 
 
 def test_a_page_that_the_store_refuses_for_good_is_set_aside_and_the_queue_goes_on() -> None:

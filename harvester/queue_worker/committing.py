@@ -8,6 +8,7 @@ from harvester.clock import Clock
 from harvester.events import Level
 from harvester.model import Checkpoint
 from harvester.queue_store import QueueStore
+from harvester.queue_worker.disk_words import disk_words
 from harvester.queue_worker.hand_over import HandOver
 from harvester.queue_worker.policy import QueueStopped
 from harvester.queue_worker.telling import Side, Teller
@@ -74,8 +75,10 @@ class CommitLoop:
                 await self._teller.store_pause(error, tries, since, "pages collect in the spool")
             except OSError as error:
                 tries += 1
-                what = f"the cursor file or spool cannot be written: {error.strerror or error}"
-                await self._teller.retry_pause(what, tries, since, side=Side.STORE)
+                what, todo = disk_words(
+                    "the cursor file or spool cannot be written", error, self._store.spool_directory
+                )
+                await self._teller.retry_pause(what, tries, since, side=Side.STORE, todo=todo)
         if tries:
             self._teller.over(Side.STORE)
         self._count(seq, checkpoint, counts, given_up=bool(hopeless))

@@ -6,6 +6,7 @@ from harvester.clock import Clock
 from harvester.events import Level
 from harvester.feeds.base import Feed
 from harvester.queue_store import Opened, QueueStore
+from harvester.queue_worker.disk_words import disk_words
 from harvester.queue_worker.policy import QueueStopped
 from harvester.queue_worker.standing_words import tell_spool
 from harvester.queue_worker.telling import Side, Teller
@@ -44,8 +45,8 @@ async def open_store(store: QueueStore, teller: Teller, clock: Clock) -> Opened:
             await teller.store_pause(error, tries, since, "the spool keeps what is there")
         except OSError as error:
             tries += 1
-            what = f"the spool or the cursor file cannot be used: {error.strerror or error}"
-            await teller.retry_pause(what, tries, since, side=Side.STORE)
+            what, todo = disk_words("the spool or the cursor file cannot be used", error, store.spool_directory)
+            await teller.retry_pause(what, tries, since, side=Side.STORE, todo=todo)
         else:
             teller.over(Side.STORE)
             return opened
