@@ -72,6 +72,10 @@ class FetchChain:
         """Seconds until the limits leave room for another request, where one waits for that; else 0."""
         return self._api.room_in(self._feed.request(self._queue, cursor))
 
+    def next_in(self, cursor: str, *, waits: bool) -> float | None:
+        """Seconds until the request may leave; see `ApiClient.next_in`."""
+        return self._api.next_in(self._feed.request(self._queue, cursor), waits=waits)
+
     async def drop(self) -> None:
         """Cancel everything in flight and wait until it is gone."""
         tasks = [fetch.task for fetch in self._fetches]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from harvester.clock import Clock
@@ -38,6 +39,10 @@ class Opened:
 
 class QueueStore(Protocol):
     """The way of a page into the store, for one queue."""
+
+    @property
+    def spool_directory(self) -> Path:
+        """Where the pages lie that wait for the store."""
 
     @property
     def spool_pages(self) -> int:
@@ -109,6 +114,10 @@ class ClickHouseQueueStore:
         self._cursor_file_failed = False
         self._handle: Handle | None = None
         self._committer: Committer | None = None
+
+    @property
+    def spool_directory(self) -> Path:
+        return self._spool.directory
 
     @property
     def spool_pages(self) -> int:
@@ -198,7 +207,7 @@ class ClickHouseQueueStore:
         if self._ready().begun_already(seq):
             # Ours, or of one that took over and died: opening the queue anew takes it as the store has it.
             raise StoreError(
-                StoreFault.OVERTAKEN, f"page {seq} of {self._queue} was begun before the lease was taken again"
+                StoreFault.OVERTAKEN, f"page {seq} of {self._queue} had begun to reach the store before that"
             )
 
     def _give_up(self, seq: int, reason: str) -> Checkpoint:

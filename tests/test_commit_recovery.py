@@ -15,7 +15,7 @@ from harvester.clock import VirtualClock
 from harvester.model import CheckpointStatus, Page, Queue, SpooledPage
 from harvester.simulator.river import RiverPage
 from harvester.store.checkpoints import last_checkpoint, last_page_checkpoint
-from harvester.store.commit import Committer, Standing
+from harvester.store.commit import Committer, Damage, Fate, Standing
 from harvester.store.crash_points import CRASH_POINTS, CrashPoint, no_crash
 from harvester.store.engine import Engine
 from harvester.store.errors import StoreError, StoreFault
@@ -453,6 +453,9 @@ def test_torn_files_are_cleared_away(rig: Rig) -> None:
     assert not torn.exists()
 
 
+TORN = "torn or altered, the checksum does not fit"
+
+
 def damage(rig: Rig, seq: int) -> Path:
     """Cut the spool file of a page."""
     path = rig.spool.directory / f"{seq:012d}.page"
@@ -464,11 +467,13 @@ def test_a_damaged_page_that_is_needed_is_set_aside_and_asked_for_again(rig: Rig
     rig.commit(1)
     rig.put(2)
     rig.put(3)
-    damage(rig, 2)
+    path = damage(rig, 2)
 
-    assert rig.restart().recover() == Standing("c2", 2, (), (2, 3))
+    aside = path.with_suffix(".damaged")
+    told = Damage(2, TORN, Fate.ASKED_AGAIN, aside)
+    assert rig.restart().recover() == Standing("c2", 2, (), (3,), damaged=(told,))
     assert rig.spool.sequences == []
-    assert (rig.spool.directory / "000000000002.damaged").exists()
+    assert aside.exists()
     rig.commit(2, 3)
     assert [row[0] for row in rig.chain()] == [1, 2, 3]
 
@@ -484,11 +489,21 @@ def test_a_damaged_first_page_of_a_new_store_is_told_for_nothing_says_where_it_w
 def test_a_damaged_page_that_is_committed_already_stops_nothing(rig: Rig) -> None:
     rig.commit(1, 2)
     rig.put(2)
-    damage(rig, 2)
+    path = damage(rig, 2)
 
-    assert rig.restart().recover() == Standing("c3", 3, (), (2,))
+    told = Damage(2, TORN, Fate.COMMITTED, path.with_suffix(".damaged"))
+    assert rig.restart().recover() == Standing("c3", 3, (), (), damaged=(told,))
     assert rig.spool.sequences == []
-    assert (rig.spool.directory / "000000000002.damaged").exists()
+    assert told.path.exists()
+
+
+def test_a_damaged_page_that_had_begun_is_told_though_it_is_healed(rig: Rig) -> None:
+    rig.commit(1)
+    begin(rig, 2, "stashes")
+    path = damage(rig, 2)
+
+    assert rig.restart().recover().damaged == (Damage(2, TORN, Fate.RESTORED, path),)
+    assert rig.spool.get(2).page.change_id == "c2"
 
 
 def begin(rig: Rig, seq: int, stop_at: str, **page: Any) -> None:
@@ -520,7 +535,8 @@ def test_a_page_begun_in_the_store_survives_the_loss_of_its_spool_file(
         path.unlink()
     committer = rig.restart()
 
-    assert committer.recover() == Standing(f"c{seq + 1}", seq + 1, (seq,), ())
+    damaged = () if loss == "removed" else (Damage(seq, TORN, Fate.RESTORED, path),)
+    assert committer.recover() == Standing(f"c{seq + 1}", seq + 1, (seq,), (), damaged=damaged)
     committer.commit(seq)
     rig.commit(seq + 1)
     assert [row[0] for row in rig.bronze()] == list(range(1, seq + 2))

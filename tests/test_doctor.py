@@ -398,13 +398,49 @@ def test_damaged_and_set_aside_files_are_named(in_use: Practice) -> None:
     page = spool_a_page(in_use.directory, 3)
     page.write_bytes(page.read_bytes()[:-3])
     page.with_name("000000000001.discarded").write_bytes(b"")
+    page.with_name("000000000002.foreign").write_bytes(b"")
     code, found = in_use.examine()
 
-    assert code == 1
+    assert code == 0, "a start heals it"
     damaged, aside = found["spool"][0], found["spool"][1]
     assert "000000000003.page" in damaged["found"]
-    assert "000000000001.discarded" in aside["found"]
-    assert (damaged["verdict"], aside["verdict"]) == ("failed", "warning")
+    assert "a start sets damaged files aside" in damaged["found"]
+    assert "Start the harvest" in damaged["todo"]
+    assert "2 files were set aside: 000000000001.discarded, 000000000002.foreign" in aside["found"]
+    assert (damaged["verdict"], aside["verdict"]) == ("warning", "warning")
+
+
+def test_a_damaged_page_that_the_store_has_begun_with_is_taken_from_there(in_use: Practice) -> None:
+    page = spool_a_page(in_use.directory, 2)
+    page.write_bytes(page.read_bytes()[:-3])
+    with altered(in_use.engine, "bronze_ingest_checkpoints", "DELETE WHERE seq >= 2"):
+        code, found = in_use.examine()
+
+    assert (code, found["spool"][0]["verdict"]) == (0, "warning")
+    assert "a start takes page 2 from the store" in found["spool"][0]["found"]
+
+
+def test_a_damaged_first_page_of_an_empty_store_is_a_failure(practice: Practice) -> None:
+    page = spool_a_page(practice.directory, 1)
+    spool_a_page(practice.directory, 2)
+    page.write_bytes(page.read_bytes()[:-3])
+    code, found = practice.examine()
+
+    assert (code, found["spool"][0]["verdict"]) == (1, "failed")
+    assert "a start stops at it" in found["spool"][0]["found"]
+    assert "Move the file out of" in found["spool"][0]["todo"]
+
+
+def test_a_page_of_another_queue_is_told_for_what_it_is(in_use: Practice) -> None:
+    page = spool_a_page(in_use.directory, 3)
+    other = Spool(in_use.directory / "cursors" / "spool", Queue("psapi", "xbox"))
+    other.put(SpooledPage(3, Page(Queue("psapi", "xbox"), "c3", "c4", 0.0, b"{}")))
+    (other.directory / page.name).replace(page)
+    code, found = in_use.examine()
+
+    assert (code, found["spool"][0]["verdict"]) == (0, "warning")
+    assert "it is a page of psapi:xbox" in found["spool"][0]["found"]
+    assert "damaged" not in found["spool"][0]["found"]
 
 
 def test_a_cursor_file_that_contradicts_the_store_is_told(in_use: Practice) -> None:

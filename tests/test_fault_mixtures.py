@@ -421,7 +421,8 @@ def test_a_restriction_that_is_older_than_the_process_is_told_and_kept(tmp_path:
     again = Bench(pages=5, memory=tmp_path)
     again.clock.elapsed = locked.bench.clock.elapsed
     again.run()
-    (event,) = [event for event in again.events.tail(100) if "restriction" in event.what]
+    event, end = (event for event in again.events.tail(100) if "restriction" in event.what)
+    assert end.what == f"recovered: {event.what}"
     assert re.fullmatch(r"asking again in \d+ s", event.then)
     struck = locked.plan.spells[0].ended_at
     assert struck is not None

@@ -172,6 +172,20 @@ def test_refused_credentials_are_not_tried_again(answer: httpx.Response, words: 
     assert bench.records[0].outcome == Outcome.REFUSED
 
 
+def test_the_words_of_a_refusal_name_the_settings_before_a_screen_cuts_them() -> None:
+    bench = Bench(httpx.Response(400, json={"error": "invalid_client"}))
+
+    async def main() -> str:
+        with pytest.raises(CredentialsRefused) as refused:
+            await bench.source.token()
+        return str(refused.value)
+
+    shown = f"!! FAILED for 1m 00s: {bench.run(main())}"
+    assert "mend POE_OAUTH_CLIENT_SECRET(_FILE) or POE_OAUTH_CLIENT_ID" in shown[:110]
+    assert ", then start again" in shown
+    assert "invalid_client" in shown
+
+
 def test_a_rotated_secret_is_read_anew_and_tried() -> None:
     bench = Bench(httpx.Response(400, json={"error": "invalid_client"}), granted())
 

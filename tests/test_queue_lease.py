@@ -78,6 +78,9 @@ def test_the_second_harvester_waits_and_takes_over(engine: Engine, tmp_path: Pat
             holder = holder_of_queue(handle, QUEUE.key)
         assert holder is not None
         assert holder.owner in str(refused.value)
+        left = re.search(r"its lease has (\d+) s left unless it is renewed", str(refused.value))
+        assert left is not None
+        assert LEASE_SECONDS - 15 < int(left[1]) <= LEASE_SECONDS
         await first.close()
         await second.open()
         await second.close()
@@ -138,6 +141,7 @@ def test_who_lost_its_lease_does_not_begin_a_page_again_that_another_has_begun(e
         with pytest.raises(StoreError) as overtaken:
             await store.commit(seq)
         assert overtaken.value.fault is StoreFault.OVERTAKEN
+        assert f"page {seq} of psapi:pc had begun to reach the store before that" in str(overtaken.value)
         assert (await store.open()).standing.to_commit == (seq,)
         await store.commit(seq)
         await store.close()
@@ -212,7 +216,10 @@ def test_nothing_is_rebuilt_or_moved_beside_a_harvest_of_another_machine(
         lease.release()
 
     assert code == 1
-    assert re.search(r"psapi:pc is run by .*, process \d+\. Stop that harvest first", err.getvalue())
+    assert re.search(
+        r"psapi:pc is run by .*, process \d+; its lease has \d+ s left unless it is renewed\. Stop that harvest first",
+        err.getvalue(),
+    )
 
 
 def test_a_lease_that_ran_out_is_never_renewed(engine: Engine) -> None:

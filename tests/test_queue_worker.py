@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from harvester.api.errors import Refused
 from harvester.clock import VirtualClock
+from harvester.events import Level
 from harvester.queue_worker import QueueStopped
 from harvester.queue_worker.refusals import REFUSALS_AN_HOUR, RefusalBudget
 from harvester.simulator.answers import Ending, Latency
 from harvester.simulator.faults import Override, ScriptedFaults, answer, edge, reset, wrong_body
 from harvester.simulator.river import EndOfStream, River
 from harvester.snapshot import QueueState
-from harvester.store.commit import Standing
+from harvester.store.commit import Damage, Fate, Standing
 from harvester.store.errors import StoreError, StoreFault
+from harvester.store.spool import DamagedPage
 from tests.replay import ReplayedPages
 from tests.worker_bench import Bench, policy_until_caught_up
 
@@ -80,6 +85,80 @@ def test_it_goes_on_where_spool_and_store_stand() -> None:
     assert bench.committed_chain == bench.expected_chain[3:]
     assert bench.store.committed[0].seq == 4
     assert "the cursor file says 1-2-3-4-5" in bench.said()
+
+
+def damage(seq: int, fate: Fate) -> Damage:
+    return Damage(seq, "torn or altered, the checksum does not fit", fate, Path(f"/spool/{seq:012d}.damaged"))
+
+
+@pytest.mark.parametrize(
+    ("discarded", "damaged", "said"),
+    [
+        (
+            range(185, 198),
+            [damage(184, Fate.ASKED_AGAIN)],
+            "the spool file of page 184 is damaged: torn or altered, the checksum does not fit"
+            " (/spool/000000000184.damaged) — it and 13 pages behind are set aside, and asked for again from 1-1"
+            " — Check the disk.",
+        ),
+        (
+            (),
+            [damage(184, Fate.ASKED_AGAIN), damage(186, Fate.ASKED_AGAIN)],
+            "2 spool files are damaged, that of page 184 and on: torn or altered, the checksum does not fit"
+            " (/spool/000000000184.damaged) — they are set aside, and asked for again from 1-1 — Check the disk.",
+        ),
+        (
+            (),
+            [damage(184, Fate.RESTORED)],
+            "the spool file of page 184 is damaged: torn or altered, the checksum does not fit — the store has begun"
+            " with the page: its file is written anew from there (/spool/000000000184.damaged) — Check the disk.",
+        ),
+        (
+            (),
+            [damage(184, Fate.COMMITTED)],
+            "the spool file of page 184 is damaged: torn or altered, the checksum does not fit — nothing is missing:"
+            " the store has what it held. It is set aside (/spool/000000000184.damaged) — Check the disk.",
+        ),
+        (
+            range(185, 198),
+            [],
+            "13 spooled pages, 185 to 197, do not continue what the store holds — set aside; the stream is asked from"
+            " where the store stands",
+        ),
+        (
+            [7],
+            [],
+            "spooled page 7 does not continue what the store holds — set aside; the stream is asked from where the"
+            " store stands",
+        ),
+    ],
+    ids=["damaged", "two damaged", "begun", "committed", "discarded", "one discarded"],
+)
+def test_what_a_start_finds_wrong_in_the_spool_is_one_event(
+    discarded: Sequence[int], damaged: Sequence[Damage], said: str
+) -> None:
+    bench = Bench(pages=3)
+    bench.store.standing = Standing("1-1", 184, (), tuple(discarded), damaged=tuple(damaged))
+    bench.run(seconds=0.0)
+
+    assert [event.line() for event in bench.events.tail(10) if event.level is Level.WARNING] == [f"psapi:pc: {said}"]
+
+
+@pytest.mark.parametrize("when", ["at a start", "at a commit"])
+def test_a_damaged_page_that_stops_the_queue_says_how_it_goes_on(when: str) -> None:
+    bench = Bench(pages=12)
+    damaged = DamagedPage(Path("/spool/000000000004.page"), "torn or altered")
+    if when == "at a start":
+        bench.store.fail_open = lambda: damaged
+    else:
+        bench.store.fail_commit = lambda seq: damaged if seq == 4 else None
+    with pytest.raises(QueueStopped, match=r"is damaged: torn or altered") as stopped:
+        bench.run()
+
+    assert "/spool/000000000004.page" in str(stopped.value)
+    todo = "move the file away, then start again" if when == "at a start" else "Check the disk, then start again"
+    assert todo in stopped.value.todo
+    assert bench.meter.state is QueueState.FAILED
 
 
 TROUBLES = {
@@ -287,6 +366,16 @@ def test_credentials_that_are_refused_stop_the_queue_at_once(status: int) -> Non
     assert sum(asked.status == status for asked in bench.api.truth.asked) <= 2
 
 
+def test_a_client_that_is_refused_says_that_a_start_is_needed() -> None:
+    bench = Bench(pages=10)
+    bench.api.tokens.client_secret = "another"
+    with pytest.raises(QueueStopped, match="The OAuth client was refused: mend POE_OAUTH_CLIENT_SECRET") as stopped:
+        bench.run()
+    assert stopped.value.misconfigured
+    assert "Start again: space in the app" in stopped.value.todo
+    assert bench.stash_requests == []
+
+
 def test_a_store_that_is_away_lets_pages_collect_and_takes_them_in_order_when_it_is_back() -> None:
     bench = Bench(pages=40)
     away = lambda _seq: StoreError(StoreFault.UNREACHABLE, "refused") if 5 < bench.clock.elapsed < 60 else None  # noqa: E731
@@ -329,6 +418,25 @@ def test_a_disk_that_refuses_is_waited_out_with_the_page_in_hand() -> None:
     bench.run()
     harvested_once(bench)
     assert "No space left on device" in bench.said()
+    assert "the spool cannot be written: No space left on device in /spool/psapi_pc — try 2 in " in bench.said()
+    assert " — Make room there, or move POE_SPOOL_DIR; it goes on by itself." in bench.said()
+
+
+@pytest.mark.parametrize("when", ["put", "commit", "open"])
+def test_a_disk_that_refuses_is_named_with_what_helps(when: str) -> None:
+    bench = Bench(pages=4)
+    broken = [OSError(errno.EROFS, "Read-only file system", "/elsewhere/psapi_pc.json")]
+    if when == "put":
+        bench.store.fail_put = lambda _seq: broken.pop() if broken else None
+    elif when == "commit":
+        bench.store.fail_commit = lambda _seq: broken.pop() if broken else None
+    else:
+        bench.store.fail_open = lambda: broken.pop() if broken else None
+    bench.run()
+
+    (told,) = [event for event in bench.events.tail(100) if event.level is Level.WARNING]
+    assert told.what.endswith(": Read-only file system in /elsewhere")
+    assert told.todo == "Mend the disk or its rights there; it goes on by itself."
 
 
 def test_a_page_that_the_store_refuses_for_good_is_set_aside_and_the_queue_goes_on() -> None:
@@ -469,4 +577,9 @@ def test_a_queue_that_is_lost_at_the_end_of_the_stream_is_opened_anew_and_asked_
 
     harvested_once(bench)
     assert bench.store.opened == 2
-    assert "it is opened anew" in bench.said()
+    (event,) = [event for event in bench.events.tail(100) if "lease" in event.what]
+    assert event.line() == (
+        "psapi:pc: the lease was not held for a while: the lease ran out — nothing is lost: the queue is opened anew,"
+        " and goes on from where the store stands"
+    )
+    assert event.level is Level.INFO

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harvester.api.client import pacing_endpoint
 from harvester.api.restrictions import RestrictionFile, SavedLimits, SavedPolicy
 from harvester.clock import VirtualClock
 from harvester.events import Event, Level, moment
@@ -16,11 +17,11 @@ from harvester.queue_worker.repeats import Repeats
 from harvester.simulator.answers import Latency
 from harvester.simulator.edge_guard import BAN_PAGE
 from harvester.simulator.fault_plan import FaultPlan, Spell
-from harvester.simulator.faults import Override, ScriptedFaults, answer, edge
+from harvester.simulator.faults import Override, ScriptedFaults, answer, edge, wrong_body
 from harvester.simulator.rules import STASH_POLICY, Policy
 from harvester.snapshot import QueueState, Trouble
 from harvester.store.errors import StoreError, StoreFault
-from tests.worker_bench import Bench, policy_until_caught_up
+from tests.worker_bench import BASE, Bench, policy_until_caught_up
 
 DAY = 86_400.0
 OUTAGE = 5 * 3600.0
@@ -115,8 +116,86 @@ def test_a_restriction_is_a_state_with_its_end(tmp_path: Path) -> None:
     assert len(ends) == 1
     assert all(trouble and trouble.todo for trouble in held)
     assert bench.meter.trouble is None
-    (event,) = events(bench, "rate limited")
+    event, end = events(bench, "rate limited")
     assert "again in 12" in event.then
+    assert end.what == "recovered after 1 try: rate limited: HTTP 429"
+
+
+LONGER_THAN_SAID = answer(
+    429, b"{}", ("Retry-After", "1"), ("X-Rate-Limit-Ip", "5:12:6"), ("X-Rate-Limit-Ip-State", "6:12:6")
+)
+"""A refusal after which the limits leave no room for longer than the restriction lasts."""
+
+
+def asked_at(bench: Bench) -> list[float]:
+    return [record.requested_at for record in bench.stash_requests]
+
+
+def test_a_rate_limit_names_the_wait_that_really_follows() -> None:
+    bench = Bench(pages=12, faults=ScriptedFaults([*[None] * 6, LONGER_THAN_SAID]))
+    seen = watched(bench)
+
+    refused = events(bench, "rate limited")[0]
+    again = next(at for at in asked_at(bench) if at > refused.at)
+    said = re.fullmatch(r"the same page again in (\d+) s", refused.then)
+    assert said is not None
+    assert int(said[1]) == pytest.approx(again - refused.at, abs=0.6)
+    assert again - refused.at > 10
+    held = [trouble.next_try_at for _, state, trouble in seen if state is QueueState.RESTRICTED and trouble]
+    assert len(held) > 10
+    assert held == pytest.approx([again] * len(held), abs=0.1)
+
+
+def test_a_rate_limit_promises_no_time_where_others_are_before_it() -> None:
+    bench = Bench(pages=12, faults=ScriptedFaults([*[None] * 6, answer(429, b"{}", ("Retry-After", "6"))]))
+
+    async def others(bench: Bench) -> None:
+        await bench.clock.sleep(4)
+        while bench.book is not None:
+            slot = await bench.book.slot("psapi:xbox", pacing_endpoint(f"{BASE}/public-stash-tabs"))
+            slot.close()
+            await bench.clock.sleep(0.01)
+
+    bench.run(seconds=120, beside=others)
+    refused = events(bench, "rate limited")[0]
+    assert refused.then == "the same page again in 6 s or later, as the limits allow"
+
+
+@pytest.mark.parametrize("retry_after", [1, 6])
+def test_the_end_of_a_rate_limit_is_told_unless_it_cost_a_second_or_so(retry_after: int) -> None:
+    limited = answer(429, b"{}", ("Retry-After", str(retry_after)))
+    bench = Bench(pages=12, faults=ScriptedFaults([None, None, limited]))
+    bench.run()
+
+    ends = [event.what for event in events(bench, "recovered")]
+    assert ends == (["recovered after 1 try: rate limited: HTTP 429"] if retry_after > 5 else [])
+
+
+def test_a_rate_limit_that_gives_way_to_another_trouble_has_not_recovered() -> None:
+    limited = answer(429, b"{}", ("Retry-After", "20"))
+    bench = Bench(pages=12, faults=ScriptedFaults([None, None, limited, answer(503), answer(503), answer(503)]))
+    bench.run()
+
+    (end,) = events(bench, "recovered")
+    assert end.what == "recovered after 3 tries: HTTP 503"
+
+
+def test_the_end_of_an_answer_of_the_edge_is_told() -> None:
+    bench = Bench(pages=12, faults=ScriptedFaults([None, None, edge(403)]))
+    bench.run()
+
+    told, end = events(bench, "HTTP 403")
+    assert end.what == f"recovered after 1 try: {told.what}"
+    assert end.since == told.since
+
+
+def test_a_body_that_is_set_aside_has_not_recovered() -> None:
+    rubbish = [wrong_body(b"<html>ray %d</html>" % number) for number in range(10)]
+    bench = Bench(pages=5, faults=ScriptedFaults([None, *rubbish]), policy=policy_until_caught_up(ahead=0))
+    bench.run()
+
+    assert events(bench, "is no page, again and again")
+    assert events(bench, "recovered") == []
 
 
 def test_a_ban_by_the_edge_shows_from_its_first_try_on_with_what_to_do() -> None:

@@ -63,6 +63,7 @@ class MemoryStore:
     set_aside: list[SpooledPage] = field(default_factory=list)
     ends: list[tuple[float, int, str]] = field(default_factory=list)
     closed: bool = False
+    spool_directory: Path = Path("/spool/psapi_pc")
 
     @property
     def spool_pages(self) -> int:

@@ -61,6 +61,17 @@ class ApiClient:
         seen = self._book.pacer(request.queue.key, pacing_endpoint(request.url)).snapshot()
         return (seen.next_slot_seconds or 0.0) if seen.waiting else 0.0
 
+    def next_in(self, request: ApiRequest, *, waits: bool) -> float | None:
+        """Seconds until such a request may leave: restrictions, limits and pace together.
+
+        None where that is not known: an answer still awaited decides it, or others are before it. `waits` says
+        whether it has asked for its turn already.
+        """
+        seen = self._book.pacer(request.queue.key, pacing_endpoint(request.url)).snapshot()
+        if seen.next_slot_seconds is None or seen.waiting > waits:
+            return None
+        return max(seen.next_slot_seconds, self.restricted_for(request))
+
     @asynccontextmanager
     async def exchange(
         self, request: ApiRequest, *, accept_statuses: Iterable[int] = (), change_id: str | None = None

@@ -183,23 +183,16 @@ class TokenSource:
 
     def _refusal(self, error: Refused) -> CredentialsRefused:
         said = error.message
+        settings, why = "POE_OAUTH_CLIENT_SECRET(_FILE) or POE_OAUTH_CLIENT_ID", ""
         if error.status == 404:
-            advice = _CHECK_URL
+            settings = "POE_AUTH_BASE_URL"
         elif "scope" in said:
-            advice = f"Check POE_OAUTH_SCOPE: the client must be granted {self._scope!r}."
+            settings, why = "POE_OAUTH_SCOPE", f"; the client must be granted {self._scope!r}"
         elif "grant" in said:
-            advice = "Check POE_OAUTH_GRANT_TYPE: a confidential client uses client_credentials."
-        else:
-            advice = (
-                "Check POE_OAUTH_CLIENT_ID and POE_OAUTH_CLIENT_SECRET (or POE_OAUTH_CLIENT_SECRET_FILE): "
-                "the client may be mistyped, revoked, or its secret replaced."
-            )
-        return CredentialsRefused(
-            f"The OAuth client was refused ({said}). {advice} It is not tried again until the secret changes "
-            "or the harvest is started anew.",
-            status=error.status,
-            api_code=error.api_code,
-        )
+            settings, why = "POE_OAUTH_GRANT_TYPE", "; a confidential client uses client_credentials"
+        # The settings come first: a screen may cut the rest.
+        words = f"The OAuth client was refused: mend {settings}, then start again ({said}{why})."
+        return CredentialsRefused(words, status=error.status, api_code=error.api_code)
 
 
 _CHECK_URL = "Check POE_AUTH_BASE_URL."

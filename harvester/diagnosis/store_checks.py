@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harvester.diagnosis.finding import Fault, Finding, failed, note, ok, warning
 from harvester.model import Checkpoint, Queue
 from harvester.store import migrations
+from harvester.store.begun import begun_after
 from harvester.store.checkpoints import last_checkpoint
 from harvester.store.embedded import holder_of
 from harvester.store.engine import Engine
@@ -31,6 +32,8 @@ class StoreView:
     """Whether `checkpoints` is the whole truth; else the store could not be asked."""
     checkpoints: dict[str, Checkpoint]
     """The newest by queue key."""
+    begun: dict[str, int] = field(default_factory=dict)
+    """The page that the store holds in raw form and without a checkpoint, by queue key."""
 
 
 def store_view(
@@ -52,6 +55,7 @@ def store_view(
         with engine.open(writes=False) as handle:
             found = ok(STORE, f"{where}: reachable, engine {handle.server_version}")
             checkpoints = _checkpoints(handle, queues)
+            begun = _begun(handle, queues, checkpoints)
             cut_off = swap_was_cut_off(handle)
     except StoreError as error:
         if error.fault is StoreFault.HELD:
@@ -61,7 +65,7 @@ def store_view(
         return StoreView((failed(STORE, f"{where}: {error}", error.hint, fault), unknown), False, {})
     except (MigrationError, SchemaFilesMissingError) as error:
         return StoreView((failed(SCHEMA, str(error), "Install the release anew.", Fault.SCHEMA),), False, {})
-    return StoreView((found, *_schema(status, cut_off=cut_off, command=command)), True, checkpoints)
+    return StoreView((found, *_schema(status, cut_off=cut_off, command=command)), True, checkpoints, begun)
 
 
 def _checkpoints(handle: Handle, queues: tuple[Queue, ...]) -> dict[str, Checkpoint]:
@@ -69,6 +73,21 @@ def _checkpoints(handle: Handle, queues: tuple[Queue, ...]) -> dict[str, Checkpo
         return {}
     found = {queue.key: last_checkpoint(handle, queue) for queue in queues}
     return {key: checkpoint for key, checkpoint in found.items() if checkpoint is not None}
+
+
+def _begun(handle: Handle, queues: tuple[Queue, ...], checkpoints: dict[str, Checkpoint]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for queue in queues:
+        last = checkpoints.get(queue.key)
+        try:
+            begun = begun_after(handle, queue, last.seq if last else 0)
+        except StoreError as error:
+            if error.fault is not StoreFault.NO_TABLE:
+                raise
+            continue  # its migration is pending, and told
+        if begun is not None:
+            found[queue.key] = begun.seq
+    return found
 
 
 def _held(engine: Engine, harvest_of: Callable[[int], bool]) -> StoreView:

@@ -18,7 +18,7 @@ from harvester.model import Queue
 from harvester.queue_store import QueueStore
 from harvester.queue_worker.policy import QueueStopped, WorkerPolicy
 from harvester.queue_worker.refusals import RefusalBudget
-from harvester.queue_worker.telling import Side, Teller
+from harvester.queue_worker.telling import RECOVERY_TOLD_AFTER, Side, Teller
 from harvester.snapshot import QueueState, Trouble
 from harvester.store.errors import StoreError
 from harvester.store.spool import DamagedPage
@@ -37,6 +37,11 @@ SLOW_ANSWER_SECONDS = 15.0
 """Seconds without an answer that are worth an event."""
 LOOK_AGAIN_SECONDS = 5.0
 EDGE_TODO = "Wait: it is what stands before the API, not the API. Check POE_CONTACT."
+HOW_TO_START = "space in the app, or s on its row"
+MEND_TODO = f"Start again: {HOW_TO_START}. A changed .env counts when the program is started anew."
+REFUSED_TODO = (
+    f"Check that the OAuth client is active and holds the scope in POE_OAUTH_SCOPE, then start again ({HOW_TO_START})."
+)
 RESTRICTED_TODO = "Nothing; if it comes often, look whether somebody else uses this address or client."
 
 
@@ -62,6 +67,7 @@ class Asker:
         self._teller = teller
         self._restriction_told = float("-inf")
         self._restricted_since: float | None = None
+        self._limited = 0
         self._turned_back = False
         self._budget = RefusalBudget(clock)
 
@@ -78,7 +84,7 @@ class Asker:
                 at_least=pause,
                 todo=self._feed.refusal_hint,
             )
-            self._teller.over()
+            self._teller.dismiss()
 
     async def next_reading(
         self, cursor: str, *, ahead: Callable[[], int], may_ask: Callable[[], Awaitable[None]]
@@ -94,17 +100,19 @@ class Asker:
             try:
                 answer = await self._answer(cursor, ahead())
             except CredentialsRefused as error:
-                raise QueueStopped(str(error), "Mend the settings, then start again.", misconfigured=True) from error
+                raise QueueStopped(str(error), MEND_TODO, misconfigured=True) from error
             except RateLimited as error:
                 self._tell_restriction(cursor, f"rate limited: {error}")
                 continue
             except ApiError as error:
-                self._restriction_over()
+                self._teller.dismiss(Side.LIMITS)
+                self._restricted_since, self._limited = None, 0
                 tries += 1
                 self._count_refusal(error)
                 await self._pause(cursor, error, tries, since)
                 continue
-            self._restriction_over()
+            self._teller.over(Side.LIMITS)
+            self._restricted_since, self._limited = None, 0
             reading = await self._read(answer)
             checksum = hashlib.sha256(answer.body).hexdigest()
             same = same + 1 if checksum == rejected else 1
@@ -131,14 +139,16 @@ class Asker:
                 if isinstance(reading, PageFound) and reading.doubt:
                     self._teller.say(Level.WARNING, f"{same} times the same answer: {reading.doubt}", "it is believed")
                     self._turned_back |= reading.turns_back
-                if tries:
+                if isinstance(reading, PageFound) and reading.doubt:
+                    self._teller.dismiss()
+                elif tries:
                     self._teller.over()
                 return answer, reading
             following = reading.next_cursor or answer.early_next_cursor
             rubbish += 1
             hopeless = same >= self._feed.tries_of_rubbish or rubbish >= RUBBISH_BEFORE_GOING_ON
             if hopeless and following is not None and following != cursor:
-                self._teller.over()
+                self._teller.dismiss()
                 return answer, Unreadable(reading.reason, following)
             rejected = checksum
             tries += 1
@@ -203,21 +213,22 @@ class Asker:
         if not refused and (seconds < 1 or until < self._restriction_told + 1):
             return seconds >= 1
         self._restriction_told = until
-        if self._restricted_since is None:
-            self._restricted_since = now
+        self._limited += bool(refused)
+        since = self._restricted_since = now if self._restricted_since is None else self._restricted_since
         what = refused or "a restriction of the API is in force"
-        then = f"the same page again in {seconds:.0f} s" if refused else f"asking again in {seconds:.0f} s"
-        self._teller.say_repeatedly(
-            "limits", Level.WARNING, what, then, RESTRICTED_TODO, since=self._restricted_since, lasts=seconds
+        next_in = self._chain.next_in(cursor, waits=not refused)
+        wait = seconds if next_in is None else next_in
+        then = f"{'the same page again' if refused else 'asking again'} in {wait:.0f} s"
+        if next_in is None:
+            then += " or later, as the limits allow"
+        told = self._teller.say_repeatedly(
+            "limits", Level.WARNING, what, then, RESTRICTED_TODO, since=since, lasts=wait
         )
         if seconds >= 1:
-            trouble = Trouble(what, self._restricted_since, 0, until, RESTRICTED_TODO)
-            self._teller.hold(Side.LIMITS, QueueState.RESTRICTED, trouble)
+            trouble = Trouble(what, since, self._limited, now + wait, RESTRICTED_TODO)
+            worth_an_end = told and now + wait - since >= RECOVERY_TOLD_AFTER
+            self._teller.hold(Side.LIMITS, QueueState.RESTRICTED, trouble, told=worth_an_end)
         return True
-
-    def _restriction_over(self) -> None:
-        self._restricted_since = None
-        self._teller.over(Side.LIMITS)
 
     def _tell_slow(self, cursor: str, since: float, waited: float) -> None:
         room_in = self._chain.room_in(cursor)
@@ -243,7 +254,7 @@ class Asker:
         if isinstance(error, Refused) and error.status in (401, 403) and self._feed.needs_token:
             raise QueueStopped(
                 f"the API refuses us: {error}",
-                "Check that the OAuth client is active and holds the scope in POE_OAUTH_SCOPE.",
+                REFUSED_TODO,
                 misconfigured=True,
             )
         if too_many := self._budget.count(error):

@@ -8,6 +8,7 @@ from harvester.clock import Clock
 from harvester.events import Level
 from harvester.model import Checkpoint
 from harvester.queue_store import QueueStore
+from harvester.queue_worker.disk_words import disk_words
 from harvester.queue_worker.hand_over import HandOver
 from harvester.queue_worker.policy import QueueStopped
 from harvester.queue_worker.telling import Side, Teller
@@ -17,6 +18,7 @@ from harvester.store.public_stash_layers import PageCounts
 from harvester.store.spool import DamagedPage
 from harvester.telemetry import QueueMeter
 
+DAMAGED_TODO = "Check the disk, then start again: the page is asked for again, or taken from the store."
 GIVE_UP_AFTER_TRIES = 5
 """Tries of one page that the store refuses for a reason which waiting does not mend."""
 SLOW_COMMIT_SECONDS = 30.0
@@ -59,7 +61,7 @@ class CommitLoop:
                 raise
             except DamagedPage as error:
                 raise QueueStopped(
-                    f"a spooled page is damaged: {error}", "Remove the file; the stream is asked from there again."
+                    f"the spool file of page {seq} is damaged: {error.reason} ({error.path})", DAMAGED_TODO
                 ) from error
             except StoreError as error:
                 if error.fault in (StoreFault.LEASED, StoreFault.OVERTAKEN):
@@ -73,8 +75,10 @@ class CommitLoop:
                 await self._teller.store_pause(error, tries, since, "pages collect in the spool")
             except OSError as error:
                 tries += 1
-                what = f"the cursor file or spool cannot be written: {error.strerror or error}"
-                await self._teller.retry_pause(what, tries, since, side=Side.STORE)
+                what, todo = disk_words(
+                    "the cursor file or spool cannot be written", error, self._store.spool_directory
+                )
+                await self._teller.retry_pause(what, tries, since, side=Side.STORE, todo=todo)
         if tries:
             self._teller.over(Side.STORE)
         self._count(seq, checkpoint, counts, given_up=bool(hopeless))

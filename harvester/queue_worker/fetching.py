@@ -13,6 +13,7 @@ from harvester.fetch_chain import Answer
 from harvester.model import Page, Queue, SpooledPage
 from harvester.queue_store import QueueStore
 from harvester.queue_worker.asking import Asker
+from harvester.queue_worker.disk_words import disk_words
 from harvester.queue_worker.hand_over import HandOver
 from harvester.queue_worker.late_pages import LatePages
 from harvester.queue_worker.policy import WorkerPolicy
@@ -163,8 +164,8 @@ class FetchLoop:
                 break
             except OSError as error:
                 tries += 1
-                what = f"the spool cannot be written: {error.strerror or error}"
-                await self._teller.retry_pause(what, tries, since, side=Side.SPOOL)
+                what, todo = disk_words("the spool cannot be written", error, self._store.spool_directory)
+                await self._teller.retry_pause(what, tries, since, side=Side.SPOOL, todo=todo)
         if (took := patience.worked) >= SLOW_DISK_SECONDS:
             what = f"the disk took {took:.0f} s to take a page"
             self._teller.say_repeatedly("slow disk", Level.WARNING, what, "going on", SLOW_DISK_TODO, lasts=took)

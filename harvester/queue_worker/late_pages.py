@@ -90,4 +90,4 @@ class LatePages:
         tries = self._holes - HOLES_BEFORE_SLOWING + 1
         what = f"{self._holes} pages one after the other are not there"
         await self._teller.retry_pause(what, tries, self._clock.now(), backoff=HOLES_BACKOFF)
-        self._teller.over()
+        self._teller.dismiss()

@@ -6,7 +6,9 @@ from harvester.clock import Clock
 from harvester.events import Level
 from harvester.feeds.base import Feed
 from harvester.queue_store import Opened, QueueStore
+from harvester.queue_worker.disk_words import disk_words
 from harvester.queue_worker.policy import QueueStopped
+from harvester.queue_worker.standing_words import tell_spool
 from harvester.queue_worker.telling import Side, Teller
 from harvester.store.cursor_file import CursorFileDamaged
 from harvester.store.errors import StoreError
@@ -14,6 +16,9 @@ from harvester.store.name_salt import SaltUnusable
 from harvester.store.spool import DamagedPage
 
 SLOW_OPENING_SECONDS = 15.0
+FIRST_PAGE_TODO = (
+    "The store has no page yet that it could follow: move the file away, then start again. Check the disk."
+)
 
 
 async def open_store(store: QueueStore, teller: Teller, clock: Clock) -> Opened:
@@ -27,8 +32,10 @@ async def open_store(store: QueueStore, teller: Teller, clock: Clock) -> Opened:
         try:
             async with teller.patiently("opening", SLOW_OPENING_SECONDS, "the store is being opened", "waiting for it"):
                 opened = await store.open()
-        except (CursorFileDamaged, DamagedPage) as error:
+        except CursorFileDamaged as error:
             raise QueueStopped(str(error), "Mend or remove the file, then start again.") from error
+        except DamagedPage as error:
+            raise QueueStopped(f"the spool file {error.path} is damaged: {error.reason}", FIRST_PAGE_TODO) from error
         except SaltUnusable as error:
             raise QueueStopped(str(error), error.todo) from error
         except StoreError as error:
@@ -38,8 +45,8 @@ async def open_store(store: QueueStore, teller: Teller, clock: Clock) -> Opened:
             await teller.store_pause(error, tries, since, "the spool keeps what is there")
         except OSError as error:
             tries += 1
-            what = f"the spool or the cursor file cannot be used: {error.strerror or error}"
-            await teller.retry_pause(what, tries, since, side=Side.STORE)
+            what, todo = disk_words("the spool or the cursor file cannot be used", error, store.spool_directory)
+            await teller.retry_pause(what, tries, since, side=Side.STORE, todo=todo)
         else:
             teller.over(Side.STORE)
             return opened
@@ -52,19 +59,7 @@ def tell_standing(opened: Opened, feed: Feed, teller: Teller, now: float) -> str
         QueueStopped: the cursor that was saved cannot be asked with.
     """
     standing, last = opened.standing, opened.last
-    for seq in standing.discarded:
-        teller.say(
-            Level.WARNING,
-            f"spooled page {seq} does not continue what the store holds",
-            "it is discarded; the stream is asked from where the store stands",
-        )
-    for what in standing.foreign:
-        teller.say(
-            Level.ERROR,
-            f"the spool holds a page of another queue: {what}",
-            "it is set aside, with all its bytes; the stream is asked from where the store stands",
-            "Look how it came there; put it where it belongs, or delete it.",
-        )
+    tell_spool(standing, feed.shown, teller)
     if standing.to_commit:
         teller.say(Level.INFO, f"{len(standing.to_commit)} pages wait in the spool", "they are committed first")
     in_store = last.next_cursor_id if last else None

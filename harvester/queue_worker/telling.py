@@ -30,6 +30,8 @@ LEASE_LOOK_SECONDS = 2.0
 """Seconds at most between two looks whether another harvester has ended."""
 LONG_PAUSE_SECONDS = 10.0
 """A pause so long shows from the first try on; shorter ones only where they repeat."""
+RECOVERY_TOLD_AFTER = 5.0
+"""Seconds that a trouble has cost, where it was told, from which on its end is told too."""
 _A_BIT = 1e-3
 """Seconds by which sums of beats may differ from their number."""
 
@@ -57,7 +59,7 @@ class Teller:
         self._events = events
         self._repeats = Repeats(clock)
         self._troubles: dict[str, tuple[Trouble, QueueState]] = {}
-        self._told: set[Side] = set()
+        self._told: dict[str, Trouble] = {}
         self._state = meter.state
         self._lost_told_at = float("-inf")
 
@@ -97,8 +99,10 @@ class Teller:
         self.say(level, what, f"{then}{more}", todo, since)
         return True
 
-    def hold(self, side: str, state: QueueState, trouble: Trouble) -> None:
-        """Show what keeps the queue from moving, until it is `over`."""
+    def hold(self, side: str, state: QueueState, trouble: Trouble, *, told: bool = False) -> None:
+        """Show what keeps the queue from moving, until it is `over`; whose beginning was `told`, its end is too."""
+        if told or side in self._told:
+            self._told[side] = trouble
         self._troubles.pop(side, None)
         self._troubles[side] = trouble, state
         self._show()
@@ -123,12 +127,13 @@ class Teller:
         pause = max(at_least, (backoff or self._policy.backoff).seconds(tries, self._random))
         then = f"try {tries + 1} in {pause:.0f} s" + (f"; {meanwhile}" if meanwhile else "")
         told = self.say_repeatedly(side, Level.WARNING, what, then, todo, since=since, lasts=pause)
-        if told:
-            self._told.add(side)
+        trouble = Trouble(what, since, tries, self._clock.now() + pause, todo)
         often = tries >= self._policy.show_trouble_after
         # A wait that no line tells of shows at least here.
         if often or pause >= LONG_PAUSE_SECONDS or state is not QueueState.RETRYING or not told:
-            self.hold(side, state, Trouble(what, since, tries, self._clock.now() + pause, todo))
+            self.hold(side, state, trouble, told=told)
+        else:
+            self._told[side] = trouble
         await self._clock.sleep(pause)
 
     async def store_pause(self, error: StoreError, tries: int, since: float, meanwhile: str) -> None:
@@ -149,12 +154,19 @@ class Teller:
 
     def over(self, side: Side = Side.API) -> None:
         """What went wrong on one side is over; what is wrong on another still shows."""
-        over, told = self._troubles.pop(side, None), side in self._told
-        self._told.discard(side)
-        if over is not None and told:
-            trouble = over[0]
+        held, trouble = side in self._troubles, self._told.get(side)
+        self.dismiss(side)
+        if trouble is None:
+            return
+        if held or self._clock.now() - trouble.since >= RECOVERY_TOLD_AFTER:
             tries = "1 try" if trouble.tries == 1 else f"{trouble.tries:,} tries"
-            self.say(Level.INFO, f"recovered after {tries}: {trouble.what}", "going on", "", trouble.since)
+            after = f" after {tries}" if trouble.tries else ""
+            self.say(Level.INFO, f"recovered{after}: {trouble.what}", "going on", "", trouble.since)
+
+    def dismiss(self, side: Side = Side.API) -> None:
+        """What was wrong on one side counts no more, though it has not turned out well: nothing is said."""
+        self._troubles.pop(side, None)
+        self._told.pop(side, None)
         self._show()
 
     def stopped(self) -> None:

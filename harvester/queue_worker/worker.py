@@ -23,6 +23,8 @@ from harvester.snapshot import QueueState
 from harvester.store.errors import StoreError, StoreFault
 from harvester.telemetry import QueueMeter
 
+OPENED_ANEW = "nothing is lost: the queue is opened anew, and goes on from where the store stands"
+
 
 class QueueWorker:
     """Harvests one queue until its goal is met, it is cancelled, or it cannot go on (`QueueStopped`)."""
@@ -98,7 +100,7 @@ class QueueWorker:
             taken, others = failures.split(_is_taken)
             if taken is None or others is not None:
                 raise
-            self._teller.say(Level.WARNING, f"the queue is lost: {taken.exceptions[0]}", "it is opened anew")
+            self._teller.say(Level.INFO, f"the lease was not held for a while: {taken.exceptions[0]}", OPENED_ANEW)
             return True
         return False
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from harvester.clock import Clock, utc
@@ -32,6 +34,26 @@ class Layers(Protocol):
         """Take a page back whole, bronze included, as if it had never begun; one that the views show stays."""
 
 
+class Fate(StrEnum):
+    """What becomes of a page whose spool file is damaged."""
+
+    ASKED_AGAIN = "asked for again"
+    RESTORED = "taken from the store"
+    """Its commit had begun: the store has the page, and its file is written anew."""
+    COMMITTED = "in the store already"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A spool file that could not be read at a start."""
+
+    seq: int
+    reason: str
+    fate: Fate
+    path: Path
+    """Where the damaged bytes are now; of a page taken from the store, the file that is whole again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where a queue stands after its spool and its store have been compared."""
@@ -45,6 +67,8 @@ class Standing:
     """Spooled pages that the store's chain has overtaken or never reached; they are gone from the spool."""
     foreign: tuple[str, ...] = ()
     """Spooled pages of other queues, set aside: which and why, in words."""
+    damaged: tuple[Damage, ...] = ()
+    """Spool files that could not be read, in order."""
 
 
 class Committer:
@@ -77,8 +101,9 @@ class Committer:
 
         `saved_cursor` is what the cursor file says: a new store takes an old spool over where that fits.
         A file of another queue is set aside, and so is the first page of a new store where its file, of an earlier
-        version, does not say whose it is and the saved cursor does not either. A damaged file is set aside. Where the
-        store still needs its page, the stream is asked from there again, and the pages behind it are discarded.
+        version, does not say whose it is and the saved cursor does not either. A damaged file is set aside, and told.
+        Where the store still needs its page, the stream is asked from there again, and the pages behind it are
+        discarded.
 
         Raises:
             DamagedPage: the first page of a new store is damaged, and nothing says where it was asked from.
@@ -87,9 +112,10 @@ class Committer:
         """
         self._spool.remove_torn()
         foreign: list[str] = []
+        damaged: list[Damage] = []
         last = last_page_checkpoint(self._handle, self._queue)
         committed, cursor = (last.seq, last.next_cursor_id) if last else (0, None)
-        self._reclaim(committed, cursor, foreign)
+        self._reclaim(committed, cursor, foreign, damaged)
         seq = last.seq if last else None
         to_commit: list[int] = []
         discarded: list[int] = []
@@ -99,11 +125,12 @@ class Committer:
             except ForeignPage as error:
                 foreign.append(self._set_foreign_aside(spooled_seq, error))
                 continue
-            except DamagedPage:
+            except DamagedPage as error:
                 if cursor is None:
                     raise
-                self._spool.set_aside(spooled_seq, "damaged")
-                discarded.append(spooled_seq)
+                fate = Fate.COMMITTED if spooled_seq <= committed else Fate.ASKED_AGAIN
+                aside = self._spool.set_aside(spooled_seq, "damaged")
+                damaged.append(Damage(spooled_seq, error.reason, fate, aside))
                 continue
             if seq is None:
                 continues = spooled_seq == 1 or page.change_id == saved_cursor
@@ -123,12 +150,13 @@ class Committer:
                 discarded.append(spooled_seq)
         if to_commit:
             self._repeating = to_commit[0]
-        return Standing(cursor, 1 if seq is None else seq + 1, tuple(to_commit), tuple(discarded), tuple(foreign))
+        next_seq = 1 if seq is None else seq + 1
+        return Standing(cursor, next_seq, tuple(to_commit), tuple(discarded), tuple(foreign), tuple(damaged))
 
     def _set_foreign_aside(self, seq: int, why: object) -> str:
         return f"{self._spool.set_aside(seq, 'foreign')}: {why}"
 
-    def _reclaim(self, committed: int, cursor: str | None, foreign: list[str]) -> None:
+    def _reclaim(self, committed: int, cursor: str | None, foreign: list[str], damaged: list[Damage]) -> None:
         """Make sure that a page begun in the store is in the spool, the same page."""
         begun = begun_after(self._handle, self._queue, committed)
         if begun is None:
@@ -145,7 +173,9 @@ class Committer:
         except ForeignPage as error:  # before ours takes its place
             foreign.append(self._set_foreign_aside(begun.seq, error))
             spooled = None
-        except DamagedPage:
+        except DamagedPage as error:
+            if begun.seq in self._spool.sequences:  # else there is no file: another harvester had begun the page
+                damaged.append(Damage(begun.seq, error.reason, Fate.RESTORED, error.path))
             spooled = None
         # Of another harvester's page every layer has its fetch time.
         if spooled is None or _identity(spooled) != _identity(begun.page):

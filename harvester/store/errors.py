@@ -80,7 +80,8 @@ _DATA_CODES = frozenset(
 
 _HINTS: dict[StoreFault, str] = {
     StoreFault.UNREACHABLE: "Check that the server runs and that POE_CLICKHOUSE_URL names it.",
-    StoreFault.LEASED: "This one takes over by itself when the other ends; stop the one that is not wanted.",
+    StoreFault.LEASED: "This one takes over by itself when the other ends or its lease runs out; stop the one that is "
+    "not wanted.",
     StoreFault.HELD: "Beside a running harvest its own app can ask the store (Sanity, 3); status and --monitor tell "
     "how it stands. Or stop it first.",
     StoreFault.CREDENTIALS: "Check POE_CLICKHOUSE_USER and POE_CLICKHOUSE_PASSWORD (aliases CH_USER, CH_PASSWORD). "

@@ -64,7 +64,7 @@ class QueueLease:
             lease.acquire()
         except LeaseTakenError as error:
             handle.close()
-            raise StoreError(StoreFault.LEASED, f"{self._queue} is run by {error.holder.owner}.") from error
+            raise self._held_by(error.holder) from error
         except LeaseLostError as error:
             handle.close()
             raise StoreError(StoreFault.TIMEOUT, str(error)) from error
@@ -96,7 +96,11 @@ class QueueLease:
         """Look before claiming: who waits asks every few seconds, and a claim writes rows."""
         holder = holder_of_queue(handle, self._queue.key)
         if holder is not None:
-            raise StoreError(StoreFault.LEASED, f"{self._queue} is run by {holder.owner}.")
+            raise self._held_by(holder)
+
+    def _held_by(self, holder: LeaseHolder) -> StoreError:
+        left = f"its lease has {holder.seconds_left:.0f} s left unless it is renewed"
+        return StoreError(StoreFault.LEASED, f"{self._queue} is run by {holder.owner}; {left}.")
 
     def _is_ours(self) -> bool:
         if self._lease is None:

@@ -58,7 +58,7 @@ SELECT {{token:String}}, {{process:String}}, {{owner:String}}, {{state:String}},
 
 _READ_LIVE = """
 SELECT token, process, owner, argMax(state, beat) AS last_state, min(written_at) AS since,
-    argMax(expires_at, beat) AS until
+    argMax(expires_at, beat) AS until, dateDiff('millisecond', now64(3, 'UTC'), until) / 1000 AS seconds_left
 FROM {table}
 WHERE subject = {{subject:String}}
 GROUP BY token, process, owner
@@ -82,6 +82,8 @@ class LeaseHolder:
     since: datetime
     until: datetime
     """When its lease ends unless it is renewed."""
+    seconds_left: float
+    """Until then, by the store's own clock, when it was read."""
 
 
 class LeaseTakenError(Exception):
@@ -117,8 +119,8 @@ def read_holder(handle: Handle, table: str, subject: str = "", *, foreign_is_dea
 
 def _live_claims(handle: Handle, table: str, subject: str, foreign_is_dead: bool) -> list[LeaseHolder]:
     claims = [
-        LeaseHolder(token, process, owner, state == "holding", _aware(since), _aware(until))
-        for token, process, owner, state, since, until in handle.rows(
+        LeaseHolder(token, process, owner, state == "holding", _aware(since), _aware(until), seconds_left)
+        for token, process, owner, state, since, until, seconds_left in handle.rows(
             _READ_LIVE.format(table=table), {"subject": subject}
         )
     ]

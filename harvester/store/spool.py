@@ -28,11 +28,12 @@ class SpoolFull(Exception):  # noqa: N818 - a state that ends by itself, not a f
 
 
 class DamagedPage(Exception):  # noqa: N818
-    """A spool file that is not what was written; `path` names it."""
+    """A spool file that is not what was written; `path` names it, `reason` says what is wrong with it."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path.name}: {reason}")
         self.path = path
+        self.reason = reason
 
 
 class ForeignPage(DamagedPage):

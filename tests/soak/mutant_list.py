@@ -179,7 +179,7 @@ MUTANTS = (
     Mutant(
         "a page begun goes back into the spool",
         COMMIT,
-        r"        self\._reclaim\(committed, cursor, foreign\)\n",
+        r"        self\._reclaim\(committed, cursor, foreign, damaged\)\n",
         "",
         LOST_FILE,
     ),

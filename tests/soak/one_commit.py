@@ -74,6 +74,7 @@ class _Harvest:
         """Harvest on from where the store stands until page `last` is committed."""
         standing = opened.standing
         assert standing.discarded == (), "a page of ours was taken for a foreign one"
+        assert standing.damaged == (), "a page of ours was torn"
         expected = published()[standing.next_seq - 2].next_change_id if standing.next_seq > 1 else None
         assert standing.cursor == expected, f"page {standing.next_seq} would be asked with {standing.cursor!r}"
         for seq in standing.to_commit:

@@ -84,12 +84,13 @@ def credentials(day: Day) -> None:
 
     day.inject("the secret is replaced and the token revoked", revoke)
     day.recognise(book.says("The OAuth client was refused"), APP.says("!! FAILED"))
+    day.recognise("POE_OAUTH_CLIENT_SECRET(_FILE)", book.says("then start again"))
 
     def replace() -> None:
         secret.write_text("another")
         day.desk.press(b" ")
 
-    day.cure(book.says("what the message names"), replace)
+    day.cure(book.says("replace the secret, then start again (space in the app"), replace)
     day.count()
 
 

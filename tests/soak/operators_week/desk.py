@@ -129,7 +129,7 @@ class Desk:
             self.until(self._emptied, "an empty editor")
         else:
             self.see("F5 runs")
-        self._asked = sql.splitlines()[-1]  # of a long query the editor shows the end
+        self._asked = sql.strip().splitlines()[-1]  # where the editor is scrolled to
         self.press(b"\x1b[200~" + sql.encode() + b"\x1b[201~")
         self.see(self._asked)
         give_up_at = time.monotonic() + PATIENCE

@@ -79,11 +79,15 @@ def spool_file(day: Day) -> None:
 
         def damage() -> None:
             newest.write_bytes(newest.read_bytes()[:-7])
+            told = desk.shell(section("The doctor").command("poe-ledger --headless doctor"))
+            warned = " ".join(told.out.split())
+            assert "1 damaged" in warned, warned
+            assert "a start sets damaged files aside" in warned, warned
             desk.open()
 
         day.inject("the newest page in the spool is cut off", damage)
-        day.recognise(book.says("does not continue what the store holds"))
-        day.cure(book.says("the page is asked for again. Nothing to do"))
+        day.recognise(book.says("is damaged: torn or altered"))
+        day.cure(book.says("A start heals it by itself"))
         day.count()
 
 

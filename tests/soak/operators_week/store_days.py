@@ -44,7 +44,7 @@ def disk_full(day: Day) -> None:
         day.desk.home.environ |= {"POE_SPOOL_DIR": str(spool), "POE_CLICKHOUSE_URL": f"chdb://{store}/clickhouse"}
         day.begin()
         day.inject("the disk of the spool is full", lambda: fill(spool))
-        day.recognise(book.says("the spool cannot be written: No space left on device"))
+        day.recognise(book.says("the spool cannot be written: No space left on device"), f"in {spool}")
         day.cure(book.says("Make room; it goes on by itself"), (spool / "filler").unlink)
         day.inject("the disk of the store is full", lambda: fill(store))
         day.recognise(book.says("ClickHouse: disk full"), APP.says("!! STORE LOST"))
