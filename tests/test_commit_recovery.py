@@ -66,10 +66,11 @@ class UnreliableHandle(Handle):
 
     def _unreliably(self, what: str, statement: Callable[[], T]) -> T:
         self.statements += 1
-        if self._fails("before", self.statements, what):
+        number = self.statements  # a definition asks for room on its way: that is a statement too
+        if self._fails("before", number, what):
             raise StoreError(StoreFault.UNREACHABLE, "connection refused")
         result = statement()
-        if self._fails("after", self.statements, what):
+        if self._fails("after", number, what):
             raise StoreError(StoreFault.TIMEOUT, "timeout after commit")
         return result
 
