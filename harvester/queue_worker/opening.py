@@ -61,7 +61,9 @@ def tell_standing(opened: Opened, feed: Feed, teller: Teller, now: float) -> str
     standing, last = opened.standing, opened.last
     tell_spool(standing, feed.shown, teller)
     if standing.to_commit:
-        teller.say(Level.INFO, f"{len(standing.to_commit)} pages wait in the spool", "they are committed first")
+        waiting = len(standing.to_commit)
+        what = "1 page waits" if waiting == 1 else f"{waiting:,} pages wait"
+        teller.say(Level.INFO, f"{what} in the spool", "committed first")
     in_store = last.next_cursor_id if last else None
     if opened.saved_cursor and standing.cursor and opened.saved_cursor not in (standing.cursor, in_store):
         teller.say(
