@@ -217,7 +217,7 @@ def test_nothing_is_rebuilt_or_moved_beside_a_harvest_of_another_machine(
 
     assert code == 1
     assert re.search(
-        r"psapi:pc is run by .*, process \d+; its lease has \d+ s left unless it is renewed\. Stop that harvest first",
+        r"psapi:pc is run by .*, process \d+; its lease has \d+ s left unless it is renewed\. End that process first",
         err.getvalue(),
     )
 
