@@ -120,11 +120,21 @@ def first_paint(samples: int = 10) -> None:
 
 def key_latency(samples: int = 100) -> None:
     """While a demo harvests at full speed, one key right after the other: one that changes a line, one that changes the
-    screen, one that makes a new screen, one that types, and the first once more while a query of half a minute runs."""
+    screen, one that opens a queue, one that types, and the first once more while a query of half a minute runs. The first
+    look at each of four screens, which makes it, is told by itself."""
     with tempfile.TemporaryDirectory() as home:
         program = Watched(home, *APP, "--demo")
         program.until(b"HARVESTING")
         program.drain(SETTLING_SECONDS)
+        first = []
+        for key, words in (
+            (b"4", b"what happened"),
+            (b"\r", b"Newest pages"),
+            (b"3", b"checks"),
+            (b"2", b"migration "),
+        ):
+            first.append(program.answer(key, words))
+            program.answer(b"1", b"Throughput")
         line = [program.answer(b"p", words) for _ in range(samples // 2) for words in (b"FROZEN", b"HARVESTING")]
         screen = [
             program.answer(*step)
@@ -149,6 +159,7 @@ def key_latency(samples: int = 100) -> None:
         ("freeze", line),
         ("another screen", screen),
         ("a queue opened", opening),
+        ("a screen seen for the first time", first),
         ("a letter typed", typing),
         ("freeze while a query runs", beside),
     ):

@@ -69,6 +69,12 @@ def _events() -> Screen[None]:
     return EventsScreen()
 
 
+def _queue() -> Screen[None]:
+    from poe_ledger_tui.screens.queue_detail import QueueScreen
+
+    return QueueScreen()
+
+
 class LedgerApp(Copying, App[int], inherit_bindings=False):
     """The terminal app."""
 
@@ -76,6 +82,7 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
     CSS_PATH = "ledger.tcss"
     BINDINGS = bindings_of(EVERYWHERE)
     MODES = {"dashboard": _dashboard, "migrations": _migrations, "sanity": _sanity, "events": _events}  # noqa: RUF012
+    SCREENS = {"queue": _queue}  # noqa: RUF012
     DEFAULT_MODE = "dashboard"
     ENABLE_COMMAND_PALETTE = True
 

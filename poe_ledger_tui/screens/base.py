@@ -48,9 +48,11 @@ class LedgerScreen(Screen[None]):
     """Its name in the registry of actions."""
     TITLE = ""
     """Its name in the header; empty for the dashboard."""
+    _styled_in = ""
+    """The theme."""
 
     def compose(self) -> ComposeResult:
-        yield LedgerHeader(self.header_title)
+        yield LedgerHeader()
         yield Banner()
         with Container(id="body"):
             yield from self.compose_body()
@@ -82,15 +84,17 @@ class LedgerScreen(Screen[None]):
         return self.ledger.picture
 
     def on_mount(self) -> None:
+        self._styled_in = self.app.theme
         self.draw(self.picture)
         # Now that the layout has given everything its width.
         self.call_after_refresh(lambda: self.draw(self.picture))
 
     @on(events.ScreenResume)
     def _came_back(self, event: events.ScreenResume) -> None:
-        # Styling every widget anew would be most of what a switch costs: tables forget what they have drawn. What
-        # changed meanwhile, theme or size, has its own way to a screen that was away.
-        event.refresh_styles = False
+        # Styling every widget anew would be most of what a switch costs: tables forget what they have drawn. Another
+        # size has its own way to a screen that was away.
+        event.refresh_styles = self._styled_in != self.app.theme
+        self._styled_in = self.app.theme
         self.draw(self.picture)
 
     def draw(self, picture: Picture) -> None:
@@ -98,7 +102,7 @@ class LedgerScreen(Screen[None]):
         if not self.is_mounted:
             return
         with self.app.batch_update():
-            self.query_one(LedgerHeader).draw(picture)
+            self.query_one(LedgerHeader).draw(picture, self.header_title)
             self.query_one(Banner).draw(picture)
             self.query_one(LedgerFooter).draw(picture)
             self.draw_body(picture)

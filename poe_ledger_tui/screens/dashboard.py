@@ -67,4 +67,5 @@ class DashboardScreen(QueueCommands, LedgerScreen):
             return
         from poe_ledger_tui.screens.queue_detail import QueueScreen
 
-        self.app.push_screen(QueueScreen(key))
+        self.app.get_screen("queue", QueueScreen).be_of(key)
+        self.app.push_screen("queue")

@@ -26,14 +26,21 @@ _NAME_WIDTH = 14
 
 
 class QueueScreen(QueueCommands, LedgerScreen):
-    """Behind Enter on a row of the checkpoints."""
+    """Behind Enter on a row of the checkpoints. There is one, made at the first look and kept."""
 
     SCOPE = "queue"
     BINDINGS = bindings_of("queue")
     AUTO_FOCUS = "#pages"
 
-    def __init__(self, key: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        self._key = ""
+
+    def be_of(self, key: str) -> None:
+        """Be the screen of this queue from now on."""
+        if self._key != key and self.is_mounted:
+            self.query_one("#queue").scroll_home(animate=False)
+            self.query_one("#pages", LedgerTable).move_cursor(row=0)
         self._key = key
 
     @property
@@ -55,15 +62,19 @@ class QueueScreen(QueueCommands, LedgerScreen):
             yield Static("", id="queue-events", classes="pane lines", markup=False)
 
     def on_mount(self) -> None:
-        for name, title in (("facts", self._key), ("recent", "Newest pages"), ("queue-events", "Events")):
-            self.query_one(f"#{name}").border_title = frame_title(title)
+        self.query_one("#recent").border_title = "Newest pages"
+        self.query_one("#queue-events").border_title = "Events"
         super().on_mount()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(lambda: self.draw(self.picture))
 
     def draw_body(self, picture: Picture) -> None:
         queue = self.queue
         theme = self.app.current_theme
         facts = self.query_one("#facts", Static)
         say_age(facts, picture)
+        facts.border_title = frame_title(self._key)
         if queue is None or picture.snapshot is None:
             facts.update("This queue is not there any more.")
             return

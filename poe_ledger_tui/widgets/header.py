@@ -23,15 +23,15 @@ NAME = "Wraeclast Ledger"
 class LedgerHeader(Static):
     """Drawn from a Picture; a click on `pending` goes to the migrations."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self) -> None:
         super().__init__("", markup=False, id="header")
-        self._title = title
+        self._title = ""
         self._picture: Picture | None = None
         self._shown: Look | None = None
 
-    def draw(self, picture: Picture) -> None:
-        """Show a Picture."""
-        self._picture = picture
+    def draw(self, picture: Picture, title: str) -> None:
+        """Show a Picture, and the name of the screen behind the app's."""
+        self._picture, self._title = picture, title
         width = self.size.width or self.app.size.width
         text = header_text(picture, self._title, width, self.app.current_theme)
         if look(text) != self._shown:
@@ -40,7 +40,7 @@ class LedgerHeader(Static):
 
     def on_resize(self) -> None:
         if self._picture is not None:
-            self.draw(self._picture)
+            self.draw(self._picture, self._title)
 
     async def on_click(self, event: events.Click) -> None:
         if "pending" in event.style.meta:

@@ -114,17 +114,34 @@ async def test_freezing_holds_the_picture_and_says_since_when() -> None:
 
 @aio
 @pytest.mark.parametrize("size", [(120, 36), (70, 50)])
-async def test_a_screen_is_right_again_whose_look_changed_while_another_was_in_front(size: tuple[int, int]) -> None:
-    async with on_stage(scenes.TROUBLED, theme="ledger-light", size=size) as there:
-        await there.press("4", "1")
-        expected = there.cells()
+@pytest.mark.parametrize(("there", "away"), [("1", "4"), ("enter", "1")])
+async def test_a_screen_is_right_again_whose_look_changed_while_another_was_in_front(
+    there: str, away: str, size: tuple[int, int]
+) -> None:
+    async with on_stage(scenes.TROUBLED, theme="ledger-light", size=size) as new:
+        await new.press(there)
+        expected = new.cells()
 
     async with on_stage(scenes.TROUBLED) as stage:
-        await stage.press("4", "1", "4")
+        await stage.press(there, away)
         stage.app.theme = "ledger-light"
         await stage.pilot.resize_terminal(*size)
-        await stage.press("1")
+        await stage.press(there)
         assert stage.cells() == expected
+
+
+@aio
+async def test_the_screen_of_a_queue_is_made_once_and_shows_the_one_that_is_meant() -> None:
+    async with on_stage(scenes.snapshot(scenes.queue(), scenes.queue("psapi:sony", lag=250.0))) as stage:
+        await stage.press("enter")
+        first = stage.app.screen
+        assert "› psapi:pc" in stage.lines()[0]
+        await stage.press("escape", "down", "enter")
+        assert stage.app.screen is first
+        assert "› psapi:sony" in stage.lines()[0]
+        assert "─ psapi:sony ─" in stage.text()
+        assert "!! RED" in stage.text()
+        assert "psapi:pc" not in stage.text()
 
 
 @aio
