@@ -22,7 +22,7 @@ from poe_ledger_tui.wishes import Wishes
 SWITCH_SECONDS = 0.001
 """How long a thread of the harvest may keep the interpreter from the screen's; a fifth of Python's own."""
 
-COLLECT_AFTER = (5_000, 20, 200)
+COLLECT_AFTER = (5_000, 20, 10)
 """New objects until the young are looked at; how many times that until the middle-aged, and how many times those until
 all are. Python's own are 700, 10, 10."""
 

@@ -58,6 +58,13 @@ def test_the_demo_can_be_looked_at_afterwards(demo: tuple[Home, Done]) -> None:
     assert (rebuilt.code, json.loads(rebuilt.out)["realms"][0]["pages"]) == (0, 3)
 
 
+def test_the_demo_of_one_feed_alone(tmp_path: Path) -> None:
+    done = Home(tmp_path).run("harvest", "--demo", "--feed", "cxapi", "--pages", "1")
+
+    assert done.code == 0, done.err
+    assert "cxapi:pc  1 " in done.out
+
+
 def test_without_a_demo_there_is_nothing_to_look_at(tmp_path: Path) -> None:
     done = Home(tmp_path).run("--demo", "status")
 

@@ -83,7 +83,7 @@ class SimulatedApi:
         self._endpoints: list[Endpoint] = [
             self.tokens,
             StashEndpoint(sources, self.tokens, self.policy),
-            ChangeIdsEndpoint(sources[0]),
+            *(ChangeIdsEndpoint(source) for source in sources[:1]),
             *endpoints,
         ]
 
