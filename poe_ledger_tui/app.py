@@ -164,6 +164,11 @@ class LedgerApp(Copying, App[int], inherit_bindings=False):
             source_trouble=self._source_trouble,
         )
 
+    @property
+    def present(self) -> Picture:
+        """What would be on the screen were it not frozen: for whoever waits for the harvest."""
+        return replace(self.picture, snapshot=self._snapshot, frozen_since=None)
+
     def _draw(self) -> None:
         self._drawn_at = self.clock.monotonic()
         screen = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, LedgerScreen)), None)

@@ -83,6 +83,17 @@ class LedgerScreen(Screen[None]):
         """The newest Picture."""
         return self.ledger.picture
 
+    @property
+    def in_front(self) -> bool:
+        """Whether nothing stands before this screen. What opens something checks it: keys may come twice, and late."""
+        return self.app.screen is self
+
+    @on(events.Resize)
+    def _only_the_newest_size(self, event: events.Resize) -> None:
+        # Each layout announces its size anew: two sizes that overtake each other would do so for ever.
+        if event.size != self.app.size:
+            event.prevent_default()
+
     def on_mount(self) -> None:
         self._styled_in = self.app.theme
         self.draw(self.picture)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual import events
-
 from poe_ledger_tui.actions import bindings_of
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.screens.base import LedgerScreen
@@ -38,9 +36,9 @@ class DashboardScreen(QueueCommands, LedgerScreen):
         self.draw(self.picture)
         self.call_after_refresh(lambda: self.draw(self.picture))
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         if self._panes is not None:
-            self._panes.set_order(event.size.width)
+            self._panes.set_order(self.app.size.width)
 
     def draw_body(self, picture: Picture) -> None:
         if self._panes is not None:
@@ -56,7 +54,7 @@ class DashboardScreen(QueueCommands, LedgerScreen):
     def action_open_queue(self) -> None:
         """The detail view of the queue; for one that cannot run, what it needs."""
         key = self.queue_key
-        if key is None:
+        if key is None or not self.in_front:
             return
         if all(queue.queue_key != key for queue in self.picture.queues):
             from poe_ledger_tui.panes.first_steps import steps_text

@@ -83,6 +83,10 @@ class MigrationsScreen(LedgerScreen):
         yield MigrationList(id="migration-list")
         yield Static("", id="migrations-progress", markup=False)
 
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.set_interval(1.0, self._go_on_when_paused)
+
     @property
     def _list(self) -> MigrationList:
         return self.query_one(MigrationList)
@@ -96,8 +100,7 @@ class MigrationsScreen(LedgerScreen):
         if picture.room.schema != self._seen_schema:
             self._seen_schema = picture.room.schema
             self._look_at = 0.0
-        if self._phase is Phase.PAUSING:
-            self._go_on_when_paused(picture)
+        self._go_on_when_paused()
         due = picture.now >= self._look_at
         if self.room.engine is not None and due and not self._looks.busy and self._phase is Phase.IDLE:
             self._look()
@@ -170,7 +173,7 @@ class MigrationsScreen(LedgerScreen):
     def action_detail(self) -> None:
         """The whole remark and SQL of the migration under the cursor."""
         entry = self._list.entry
-        if entry is not None:
+        if entry is not None and self.in_front:
             self.app.push_screen(Reading(entry.name, self._list.sql_text))
 
     def _ask(self, *, allow_drift: bool) -> None:
@@ -178,6 +181,8 @@ class MigrationsScreen(LedgerScreen):
         from poe_ledger_tui.migration_words import question, refusal_words
         from poe_ledger_tui.migration_work import destructive, place_of
 
+        if not self.in_front:
+            return
         engine, status = self.room.engine, self._status
         if engine is None or status is None:
             self.ledger.say("How the schema stands is not known yet.")
@@ -217,7 +222,11 @@ class MigrationsScreen(LedgerScreen):
         else:
             self._apply()
 
-    def _go_on_when_paused(self, picture: Picture) -> None:
+    def _go_on_when_paused(self) -> None:
+        """Called every second, also while another screen is in front or the picture is frozen."""
+        picture = self.ledger.present
+        if self._phase is not Phase.PAUSING:
+            return
         if all(queue.state in _AT_REST for queue in picture.queues):
             self._apply()
         elif picture.now - self._pausing_since > PAUSE_PATIENCE_SECONDS:

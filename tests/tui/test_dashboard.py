@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from textual.css import stylesheet
+from textual.events import Resize
+from textual.geometry import Size
 
 from harvester.events import Event, Level
 from harvester.snapshot import QueueState, SpoolSnapshot
@@ -142,6 +144,32 @@ async def test_the_screen_of_a_queue_is_made_once_and_shows_the_one_that_is_mean
         assert "─ psapi:sony ─" in stage.text()
         assert "!! RED" in stage.text()
         assert "psapi:pc" not in stage.text()
+
+
+@aio
+async def test_a_key_that_comes_twice_opens_one_thing() -> None:
+    async with on_stage(scenes.TROUBLED, events=scenes.EVENTS) as stage:
+        await stage.pilot.press("enter", "enter")
+        await stage.settle()
+        await stage.press("escape")
+        assert "Checkpoints" in stage.text()
+
+        await stage.press("4")
+        await stage.pilot.press("enter", "enter", "enter")
+        await stage.settle()
+        await stage.press("escape")
+        assert "what happened" in stage.lines()[2]
+        assert len(stage.app.screen_stack) == 1
+
+
+@aio
+async def test_a_size_that_the_terminal_has_no_more_changes_nothing() -> None:
+    async with on_stage(scenes.RUNNING, size=(120, 36)) as stage:
+        before = stage.cells()
+        stage.app.screen.post_message(Resize(Size(60, 20), Size(60, 20), Size(60, 20)))
+        await stage.settle()
+        assert not stage.app.screen.has_class("-narrow")
+        assert stage.cells() == before
 
 
 @aio

@@ -308,6 +308,33 @@ def test_a_running_harvest_is_paused_first_and_goes_on_afterwards(room: StillRoo
     ]
 
 
+def test_it_goes_on_while_another_screen_is_in_front_and_the_picture_is_frozen(room: StillRoom) -> None:
+    running = replace(scenes.RUNNING, queues=(scenes.queue(),))
+    paused = replace(running, queues=(scenes.queue(state=QueueState.PAUSED),))
+
+    async def body() -> None:
+        async with opened(room) as (app, pilot):
+            app.post_message(SnapshotTaken(running, SourceKind.LIVE))
+            screen = screen_of(pilot)
+            await pilot.press("a")
+            await pilot.pause()
+            await pilot.press("y", "1", "p")
+            await pilot.pause()
+            app.post_message(SnapshotTaken(paused, SourceKind.LIVE))
+            await pilot.pause()
+            screen._go_on_when_paused()  # as its timer does every second
+            for _ in range(2000):
+                await pilot.pause()
+                if ("resume", "psapi:pc") in room.told:
+                    break
+                await asyncio.sleep(0.005)
+
+    run(body)
+    assert ("resume", "psapi:pc") in room.told
+    assert room.engine is not None
+    assert migration_work.look(room.engine).pending == 0
+
+
 def test_a_harvest_that_does_not_pause_keeps_the_schema_as_it_is(room: StillRoom) -> None:
     async def body() -> None:
         async with opened(room) as (app, pilot):
