@@ -6,7 +6,7 @@ from harvester.feeds.currency_exchange import FEED_NAME, HISTORY_FEED, hour_text
 from harvester.lag import LagLevel
 from harvester.snapshot import QueueSnapshot, QueueState
 from poe_ledger_tui.safe_text import clean
-from poe_ledger_tui.words import UNKNOWN, duration, short_time
+from poe_ledger_tui.words import UNKNOWN, duration, short_time, tries_words
 
 _PLAIN = {
     QueueState.STARTING: ("… STARTING", "accent"),
@@ -74,11 +74,6 @@ def trouble_words(queue: QueueSnapshot, at: float) -> str:
     if queue.wakes_at is not None and queue.wakes_at > at:
         return f"next at {short_time(queue.wakes_at)}"
     return ""
-
-
-def tries_words(tries: int) -> str:
-    """How often something was tried, behind a comma; nothing where that does not count."""
-    return "" if not tries else f", {tries:,} {'try' if tries == 1 else 'tries'}"
 
 
 def lag_words(queue: QueueSnapshot, taken_at: float, at: float) -> str:

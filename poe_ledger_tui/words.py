@@ -96,3 +96,8 @@ def middle(text: str, width: int) -> str:
         return text[:width]
     head = (width - 1) // 2
     return f"{text[:head]}…{text[-(width - 1 - head) :]}"
+
+
+def tries_words(tries: int) -> str:
+    """How often something was tried, behind a comma; nothing where that does not count."""
+    return "" if not tries else f", {tries:,} {'try' if tries == 1 else 'tries'}"

@@ -109,7 +109,7 @@ class ChecksPane(Vertical):
     def open_check(self) -> None:
         """The check under the cursor: its query, its rule, its result."""
         check = self._under_cursor
-        if check is not None and self.app.screen is self.screen:
+        if check is not None and self.screen.is_active:
             judged = self._judged.get(_key(check))
             text = detail(check, judged.result if judged else None, self.app.current_theme)
             self.app.push_screen(Reading(clean(check.title), text))

@@ -142,7 +142,7 @@ class QueryPane(Vertical):
     def open_value(self) -> None:
         """The whole value under the cursor."""
         found = self.table.value_under_cursor()
-        if found is not None and self.app.screen is self.screen:
+        if found is not None and self.screen.is_active:
             self.app.push_screen(Reading(clean(found[0]), found[1]))
 
     def save(self) -> None:

@@ -9,7 +9,8 @@ only posts (`JobReported`, `JobEnded`); the screen's handlers check `bench.is_cu
 counts for nothing, and only they touch widgets. After applying migrations call `self.room.schema_changed()`.
 
 **Keys** come from the registry: `BINDINGS = bindings_of("scope")`, and a method `action_…` for each. What is dangerous
-is refused by `check_action` where one may only watch. **Text** of strangers goes through `safe_text`.
+is refused by `check_action` where one may only watch. What opens something first asks the screen's `is_active`: keys
+may come twice, and late. **Text** of strangers goes through `safe_text`.
 """
 
 from __future__ import annotations
@@ -82,11 +83,6 @@ class LedgerScreen(Screen[None]):
     def picture(self) -> Picture:
         """The newest Picture."""
         return self.ledger.picture
-
-    @property
-    def in_front(self) -> bool:
-        """Whether nothing stands before this screen. What opens something checks it: keys may come twice, and late."""
-        return self.app.screen is self
 
     @on(events.Resize)
     def _only_the_newest_size(self, event: events.Resize) -> None:

@@ -54,7 +54,7 @@ class DashboardScreen(QueueCommands, LedgerScreen):
     def action_open_queue(self) -> None:
         """The detail view of the queue; for one that cannot run, what it needs."""
         key = self.queue_key
-        if key is None or not self.in_front:
+        if key is None or not self.is_active:
             return
         if all(queue.queue_key != key for queue in self.picture.queues):
             from poe_ledger_tui.panes.first_steps import steps_text

@@ -176,7 +176,7 @@ class EventsScreen(LedgerScreen):
     def action_detail(self) -> None:
         """The whole line, with what happens next and what to do."""
         key = self.query_one(LedgerTable).row_key
-        if key in self._numbers and self.in_front:
+        if key in self._numbers and self.is_active:
             self.app.push_screen(Reading("Event", event_detail(self._numbers[key])))
 
     def _refilter(self, wanted: EventFilter) -> None:

@@ -173,7 +173,7 @@ class MigrationsScreen(LedgerScreen):
     def action_detail(self) -> None:
         """The whole remark and SQL of the migration under the cursor."""
         entry = self._list.entry
-        if entry is not None and self.in_front:
+        if entry is not None and self.is_active:
             self.app.push_screen(Reading(entry.name, self._list.sql_text))
 
     def _ask(self, *, allow_drift: bool) -> None:
@@ -181,7 +181,7 @@ class MigrationsScreen(LedgerScreen):
         from poe_ledger_tui.migration_words import question, refusal_words
         from poe_ledger_tui.migration_work import destructive, place_of
 
-        if not self.in_front:
+        if not self.is_active:
             return
         engine, status = self.room.engine, self._status
         if engine is None or status is None:

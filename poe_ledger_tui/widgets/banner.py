@@ -11,7 +11,7 @@ from poe_ledger_tui.messages import Stage
 from poe_ledger_tui.picture import Picture
 from poe_ledger_tui.safe_text import clean
 from poe_ledger_tui.theme import style
-from poe_ledger_tui.words import date_time, duration
+from poe_ledger_tui.words import date_time, duration, tries_words
 
 _DOING = {Stage.COLD, Stage.OPENING, Stage.MIGRATING, Stage.CLOSING}
 _API_TROUBLE = {QueueState.RETRYING, QueueState.FAILED}
@@ -43,8 +43,8 @@ def banner_words(picture: Picture) -> tuple[str, str]:
     if room.stage in _DOING:
         return f"… {clean(room.words) or 'starting'}", "accent"
     if room.stage is Stage.LOST:
-        tries = "1 try" if room.tries == 1 else f"{room.tries} tries"
-        return f"!! STORE LOST, {_next_try(room.next_try_at, picture.at)}, {tries}: {clean(room.words)}{todo}", "red"
+        tries = f"{_next_try(room.next_try_at, picture.at)}{tries_words(room.tries)}"
+        return f"!! STORE LOST, {tries}: {clean(room.words)}{todo}", "red"
     if room.stage in (Stage.BLOCKED, Stage.BROKEN):
         return f"!! NOT HARVESTING: {clean(room.words)}{todo}", "red"
     if picture.source_trouble:
@@ -92,8 +92,6 @@ def _trouble(name: str, queue: QueueSnapshot, picture: Picture) -> str:
     todo = f" — {clean(trouble.todo)}" if trouble.todo else ""
     if trouble.next_try_at is None:
         return f"{name} for {since}: {what} — not tried again by itself{todo}"
-    from poe_ledger_tui.queue_words import tries_words
-
     tries = tries_words(trouble.tries)
     return f"{name} for {since}, {_next_try(trouble.next_try_at, picture.at)}{tries}: {what}{todo}"
 
