@@ -46,6 +46,10 @@ class AppConfig:
     keys: Mapping[str, str] = field(default_factory=dict)
     """Action id → keys, as Textual's keymap takes them."""
 
+    def shown_key(self, action: Action) -> str:
+        """The key that stands for an action on the screen: the first of the operator's own, else of the registry's."""
+        return self.keys.get(action.id, action.keys[0]).split(",")[0]
+
 
 def config_path() -> Path:
     """Where the file is looked for."""

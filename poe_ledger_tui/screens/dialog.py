@@ -70,8 +70,7 @@ class Question(ModalScreen[bool]):
         """A button's label; the key stands on it where it is no letter of what is typed."""
         if self._typed:
             return Text(title)
-        keys = cast("LedgerApp", self.app).config.keys.get(action_id, BY_ID[action_id].keys[0])
-        return Text(f"{title} ({keys.split(',')[0]})")
+        return Text(f"{title} ({cast('LedgerApp', self.app).config.shown_key(BY_ID[action_id])})")
 
     def on_mount(self) -> None:
         self.query_one("#typed" if self._typed else "#no").focus()

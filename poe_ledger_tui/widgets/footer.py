@@ -84,7 +84,7 @@ class LedgerFooter(Static):
 
     def _one(self, action: Action, picture: Picture, *, short: bool) -> Text:
         app = cast("LedgerApp", self.app)
-        key = app.config.keys.get(action.id, action.keys[0]).split(",")[0]
+        key = app.config.shown_key(action)
         shown = {"colon": ":", "question_mark": "?", "slash": "/", "escape": "esc"}.get(key, key)
         if short and key == "space":
             shown = "␣"
